@@ -1,0 +1,30 @@
+//! The words of the domain: ids, addresses, sizes, plans, jobs and their legal transitions.
+//!
+//! Pure: no I/O, no clock, no randomness. Time is handed in. Whatever is decided here can be tested
+//! by a table and replayed by the ledger.
+
+pub mod address;
+pub mod digest;
+pub mod failure;
+pub mod id;
+pub mod job;
+pub mod object;
+pub mod plan;
+pub mod quantity;
+pub mod receipt;
+pub mod spec;
+pub mod transition;
+
+pub use address::{Address, ObjectAddress, PresignedUrl, RemoteName};
+pub use digest::{ObjectDigest, PartDigest};
+pub use failure::{Failure, FailureClass, Side};
+pub use id::{JobId, Timestamp};
+pub use job::{
+    Intent, Job, JobKind, JobState, Lease, Live, Progress, Stage, TransferState, Wait, WaitReason,
+};
+pub use object::{Encryption, ObjectHeaders, PinnedObject, PublishedObject, UploadId};
+pub use plan::{ByteRange, PartFact, PartNumber, PartPlan};
+pub use quantity::{Bandwidth, ByteCount};
+pub use receipt::{ObjectRef, Receipt, VerifiedBy};
+pub use spec::{IfExists, Labels, Submission, TransferSpec, Verify};
+pub use transition::{Change, Illegal};

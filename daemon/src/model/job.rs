@@ -1,0 +1,294 @@
+//! One job, as the ledger keeps it.
+//!
+//! ```text
+//!              ┌──────────────── retry ────────────────┐
+//!              ▼                                       │
+//! submit ─▶ queued ──claim──▶ running ──▶ failed ──────┤
+//!            │  ▲ ▲             │ │ │ └──▶ cancelled ──┘
+//!      pause │  │ └── release ──┘ │ └────▶ succeeded
+//!            ▼  │ resume          │
+//!          paused ◀───────────────┘
+//! ```
+//!
+//! Pause and cancel of a running job are written down as its [`Intent`] and done by its worker, so
+//! they survive a crash. A job that holds an upload at the target is cancelled by a worker too: it
+//! goes back into the queue with the intent, ahead of all others.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Failure, JobId, Labels, ObjectDigest, PartNumber, PartPlan, PinnedObject, PublishedObject,
+    Receipt, Submission, Timestamp, TransferSpec, UploadId,
+};
+
+/// What a job does. Image jobs come beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    Transfer,
+}
+
+impl JobKind {
+    /// The word used in the API and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transfer => "transfer",
+        }
+    }
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    Queued,
+    Running,
+    Paused,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+impl JobState {
+    /// Every state, in the order of the contract.
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Running, Self::Paused, Self::Succeeded, Self::Failed, Self::Cancelled];
+
+    /// Whether nothing more happens without a person.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+
+    /// The word used in the API and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What a running job is doing; derived from its [`TransferState`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    Planning,
+    Transferring,
+    Sealing,
+    Verifying,
+}
+
+impl Stage {
+    /// The word used in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Planning => "planning",
+            Self::Transferring => "transferring",
+            Self::Sealing => "sealing",
+            Self::Verifying => "verifying",
+        }
+    }
+}
+
+/// Why a running job stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WaitReason {
+    Rate,
+    Quota,
+    Credentials,
+    Retry,
+    Schedule,
+}
+
+impl WaitReason {
+    /// The word used in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::Quota => "quota",
+            Self::Credentials => "credentials",
+            Self::Retry => "retry",
+            Self::Schedule => "schedule",
+        }
+    }
+}
+
+/// What a running job waits for, now. Live, not durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    pub reason: WaitReason,
+    /// One line for a person.
+    pub detail: String,
+}
+
+/// A running job as it stands this second. Live, not durable: the ledger's job says the rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Live {
+    pub wait: Option<Wait>,
+    /// Bytes acknowledged, plus those of parts under way.
+    pub bytes_done: u64,
+    /// Over the last seconds.
+    pub bytes_per_second: u64,
+    /// The parts under way, with the number of this attempt from 1.
+    pub parts_active: Vec<(PartNumber, u32)>,
+}
+
+/// What a person asked of a job and its worker has yet to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Intent {
+    #[default]
+    Run,
+    Pause,
+    Cancel,
+}
+
+/// Who works on a job. The token grows with every claim: a worker that lost its lease can write
+/// nothing any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The daemon's instance id.
+    pub owner: String,
+    pub token: u64,
+    pub expires_at: Timestamp,
+}
+
+/// How far the object has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "at", rename_all = "snake_case")]
+pub enum TransferState {
+    /// Nothing is known of the source.
+    #[default]
+    Unplanned,
+    /// Nothing exists at the target.
+    Planned { source: PinnedObject, plan: PartPlan },
+    /// The upload id is durable: a restart resumes it, a cancel aborts it.
+    Uploading { source: PinnedObject, plan: PartPlan, upload: UploadId },
+    /// The digest is known and the act that publishes may have reached S3 already: ask before
+    /// repeating. Without an upload the act is a PutObject.
+    Sealing { source: PinnedObject, plan: PartPlan, upload: Option<UploadId>, digest: ObjectDigest },
+    /// S3 said yes; the proof is outstanding.
+    Sealed { source: PinnedObject, plan: PartPlan, digest: ObjectDigest, target: PublishedObject },
+}
+
+impl TransferState {
+    /// The stage a worker is in while the transfer stands here.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::Unplanned => Stage::Planning,
+            Self::Planned { .. } | Self::Uploading { .. } => Stage::Transferring,
+            Self::Sealing { .. } => Stage::Sealing,
+            Self::Sealed { .. } => Stage::Verifying,
+        }
+    }
+
+    /// The pinned source and the plan, once there are any.
+    pub fn planned(&self) -> Option<(&PinnedObject, PartPlan)> {
+        match self {
+            Self::Unplanned => None,
+            Self::Planned { source, plan }
+            | Self::Uploading { source, plan, .. }
+            | Self::Sealing { source, plan, .. }
+            | Self::Sealed { source, plan, .. } => Some((source, *plan)),
+        }
+    }
+
+    /// The upload at the target that a cancel has to abort.
+    pub fn upload(&self) -> Option<&UploadId> {
+        match self {
+            Self::Uploading { upload, .. } => Some(upload),
+            Self::Sealing { upload, .. } => upload.as_ref(),
+            Self::Unplanned | Self::Planned { .. } | Self::Sealed { .. } => None,
+        }
+    }
+}
+
+/// Sums over the parts that the target acknowledged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    pub parts: u32,
+    pub bytes: u64,
+    /// Bytes sent to the target, repeats included.
+    pub bytes_sent: u64,
+}
+
+/// One durable unit of work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    pub id: JobId,
+    pub kind: JobKind,
+    /// Counts the durable changes of this job, from 1. Parts do not count.
+    pub revision: u64,
+    pub state: JobState,
+    #[serde(default)]
+    pub intent: Intent,
+    pub spec: TransferSpec,
+    pub priority: i32,
+    #[serde(default)]
+    pub labels: Labels,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// Who submitted it.
+    pub actor: String,
+    pub submitted_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// Times a worker took it up.
+    #[serde(default)]
+    pub attempts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    #[serde(default)]
+    pub transfer: TransferState,
+    #[serde(default)]
+    pub progress: Progress,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+}
+
+impl Job {
+    /// A job as it is first written.
+    pub fn submitted(id: JobId, submission: Submission, actor: String, now: Timestamp) -> Self {
+        Self {
+            id,
+            kind: JobKind::Transfer,
+            revision: 1,
+            state: JobState::Queued,
+            intent: Intent::Run,
+            spec: submission.spec,
+            priority: submission.priority,
+            labels: submission.labels,
+            idempotency_key: submission.idempotency_key,
+            actor,
+            submitted_at: now,
+            started_at: None,
+            finished_at: None,
+            attempts: 0,
+            lease: None,
+            transfer: TransferState::Unplanned,
+            progress: Progress::default(),
+            failure: None,
+            warnings: Vec::new(),
+            receipt: None,
+        }
+    }
+
+    /// The object's size in bytes, once planned.
+    pub fn size(&self) -> Option<u64> {
+        self.transfer.planned().map(|(source, _)| source.size)
+    }
+
+    /// Whether the job is in the scheduler's queue.
+    pub fn is_claimable(&self) -> bool {
+        self.state == JobState::Queued
+    }
+}

@@ -1,0 +1,92 @@
+//! What was asked for.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Address, Encryption, ObjectAddress};
+
+/// S3's limit on object tags.
+pub const TAGS_MAX: usize = 10;
+/// Limits of our own on what a job may carry.
+pub const LABELS_MAX: usize = 16;
+pub const PRIORITY_MAX: i32 = 100;
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+
+/// `key=value` pairs that people select jobs by.
+pub type Labels = BTreeMap<String, String>;
+
+/// How the proof is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verify {
+    /// The target's own full-object checksum where it gives one, else reading back.
+    #[default]
+    Auto,
+    /// The target's own full-object checksum, or failure.
+    Checksum,
+    /// Read the target again and compare BLAKE3.
+    Readback,
+}
+
+/// What happens when the target key exists.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IfExists {
+    #[default]
+    Fail,
+    /// Succeed without a byte moved when it is the same object, else fail.
+    Skip,
+    Replace,
+}
+
+/// One transfer, as asked for, with the daemon's defaults filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferSpec {
+    pub source: Address,
+    pub target: ObjectAddress,
+    pub verify: Verify,
+    pub if_exists: IfExists,
+    /// Bytes; `None`: the daemon chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_size: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_class: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
+    /// Tags to set beside the source's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    #[serde(default, with = "hex_option", skip_serializing_if = "Option::is_none")]
+    pub expect_blake3: Option<[u8; 32]>,
+}
+
+/// A transfer and how to queue it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submission {
+    pub spec: TransferSpec,
+    /// -100 to 100; higher runs first.
+    pub priority: i32,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: Labels,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+}
+
+mod hex_option {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub fn serialize<S: Serializer>(value: &Option<[u8; 32]>, to: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(bytes) => to.serialize_some(&hex::encode(bytes)),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<[u8; 32]>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).map_err(D::Error::custom)?;
+        Ok(Some(bytes))
+    }
+}
