@@ -1,11 +1,19 @@
-//! What any daemon needs: clock, stop tokens, backoff, rates, slots, memory budget, and the port
-//! through which the layers below report what they measure.
+//! What any daemon needs: clock, backoff, pacing, slots, memory budget, and the port through which
+//! the layers below report what they measure.
 //!
 //! Nothing here knows what a transfer is.
 
+pub mod backoff;
 pub mod clock;
+pub mod memory;
+pub mod meter;
 pub mod observe;
 pub mod pace;
+pub mod slots;
 
+pub use backoff::Backoff;
+pub use memory::{MemoryBudget, Reservation};
+pub use meter::RateMeter;
 pub use observe::{Direction, Measure, NoObserver, Observe, SharedObserver};
 pub use pace::{Limits, Pace};
+pub use slots::{Lane, Permit, Seat, Slots, Verdict};

@@ -38,6 +38,8 @@ pub enum Change {
         failure: Failure,
         restart: bool,
     },
+    /// What was uploaded is gone or of no use (and was aborted): the worker begins anew.
+    Restart,
     /// The worker saw the intent and stopped; with a cancel, the upload is gone.
     Stop,
     /// The worker gives the job back unfinished: the daemon drains, or the job waits for its lane.
@@ -62,6 +64,7 @@ impl Change {
             Self::Warn(_) => "warn",
             Self::Succeed(_) => "succeed",
             Self::Fail { .. } => "fail",
+            Self::Restart => "restart",
             Self::Stop => "stop",
             Self::Release => "release",
         }
@@ -207,6 +210,7 @@ impl Job {
                 self.failure = Some(failure);
                 self.end(JobState::Failed, now);
             }
+            Change::Restart => self.restart(),
             Change::Stop => return self.stop(now),
             Change::Release => {
                 self.state = JobState::Queued;

@@ -144,6 +144,7 @@ fn any_change() -> impl Strategy<Value = Change> {
         Just(Change::Seal(ObjectDigest { blake3: [0; 32], crc64nvme: 0 })),
         Just(Change::Publish(PublishedObject { etag: "t".into(), version_id: None })),
         Just(failed()),
+        Just(Change::Restart),
         Just(Change::Stop),
         Just(Change::Release),
     ]

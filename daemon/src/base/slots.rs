@@ -1,0 +1,235 @@
+//! Who may have how many parts in flight.
+//!
+//! A slot is the right to carry one part. Slots are bounded by the machine, and on each lane (one
+//! remote, one direction) by what that side takes well; within those bounds they are shared evenly
+//! among the jobs that want one, so that a job of 10,000 parts never starves a job of one.
+//!
+//! # Invariants
+//! - A grant takes the machine's slot and both lanes' at once: nobody holds one and waits for another.
+//! - The next slot goes to the waiting seat with the fewest in flight, and among equals to the one
+//!   that waits longest.
+//! - A permit gives back what it took when it is dropped, whatever happened to its owner.
+
+mod lane;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Direction;
+use lane::LaneState;
+pub use lane::Verdict;
+
+/// One side of a transfer: a remote, and which way the bytes go.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lane {
+    pub remote: String,
+    pub write: bool,
+}
+
+impl Lane {
+    /// The lane of `remote` in `direction`.
+    pub fn new(remote: impl Into<String>, direction: Direction) -> Self {
+        Self { remote: remote.into(), write: direction == Direction::Write }
+    }
+}
+
+/// The slots of the machine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Slots {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    max: usize,
+    in_flight: usize,
+    lanes: BTreeMap<Lane, LaneState>,
+    seats: BTreeMap<u64, SeatState>,
+    next_seat: u64,
+    /// Grows with every request for a slot: who came first.
+    next_ticket: u64,
+}
+
+#[derive(Debug)]
+struct SeatState {
+    lanes: [Lane; 2],
+    in_flight: usize,
+    waiting: VecDeque<(u64, oneshot::Sender<Permit>)>,
+    /// The seat was left; it goes with its last permit.
+    left: bool,
+}
+
+impl Slots {
+    /// `max` slots on this machine.
+    pub fn new(max: usize) -> Self {
+        let state = State {
+            max,
+            in_flight: 0,
+            lanes: BTreeMap::new(),
+            seats: BTreeMap::new(),
+            next_seat: 0,
+            next_ticket: 0,
+        };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// A seat for one job that moves bytes from one lane to another.
+    pub fn join(&self, from: Lane, to: Lane) -> Seat {
+        let mut state = self.lock();
+        let id = state.next_seat;
+        state.next_seat += 1;
+        let max = state.max;
+        for lane in [&from, &to] {
+            state.lanes.entry(lane.clone()).or_insert_with(|| LaneState::new(max));
+        }
+        let seat =
+            SeatState { lanes: [from, to], in_flight: 0, waiting: VecDeque::new(), left: false };
+        state.seats.insert(id, seat);
+        Seat { slots: self.clone(), id }
+    }
+
+    /// Slots taken now.
+    pub fn in_flight(&self) -> usize {
+        self.lock().in_flight
+    }
+
+    /// What each lane admits at once, and has in flight now.
+    pub fn lanes(&self) -> Vec<(Lane, usize, usize)> {
+        let state = self.lock();
+        state.lanes.iter().map(|(lane, s)| (lane.clone(), s.limit(), s.in_flight)).collect()
+    }
+
+    // No code path panics while it holds the lock; a poisoned one is still consistent.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives free slots to whoever has waited with the fewest.
+    fn dispatch(&self) {
+        loop {
+            let (sender, permit) = {
+                let mut state = self.lock();
+                let Some(seat) = state.next() else { return };
+                let Some(sender) = state.take(seat) else { continue };
+                (sender, Permit { slots: self.clone(), seat, verdict: Verdict::Unknown })
+            };
+            // Whoever gave up waiting drops the permit here, outside the lock, which gives it back.
+            drop(sender.send(permit));
+        }
+    }
+}
+
+impl State {
+    fn next(&self) -> Option<u64> {
+        if self.in_flight >= self.max {
+            return None;
+        }
+        let has_room = |lane: &Lane| self.lanes.get(lane).is_some_and(LaneState::has_room);
+        self.seats
+            .iter()
+            .filter_map(|(id, seat)| Some((seat.in_flight, seat.waiting.front()?.0, *id, seat)))
+            .filter(|(.., seat)| seat.lanes.iter().all(has_room))
+            .min_by_key(|(in_flight, ticket, ..)| (*in_flight, *ticket))
+            .map(|(_, _, id, _)| id)
+    }
+
+    fn take(&mut self, id: u64) -> Option<oneshot::Sender<Permit>> {
+        let seat = self.seats.get_mut(&id)?;
+        let (_, sender) = seat.waiting.pop_front()?;
+        seat.in_flight += 1;
+        self.in_flight += 1;
+        for lane in seat.lanes.clone() {
+            if let Some(lane) = self.lanes.get_mut(&lane) {
+                lane.in_flight += 1;
+            }
+        }
+        Some(sender)
+    }
+
+    fn give_back(&mut self, id: u64, verdict: Verdict) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let Some(seat) = self.seats.get_mut(&id) else { return };
+        seat.in_flight = seat.in_flight.saturating_sub(1);
+        let lanes = seat.lanes.clone();
+        if seat.left && seat.in_flight == 0 {
+            self.seats.remove(&id);
+        }
+        let now = Instant::now();
+        for (lane, write) in lanes.into_iter().zip([false, true]) {
+            if let Some(lane) = self.lanes.get_mut(&lane) {
+                lane.give_back(verdict.of_lane(write), now);
+            }
+        }
+    }
+}
+
+/// One job's place at the table.
+#[derive(Debug)]
+pub struct Seat {
+    slots: Slots,
+    id: u64,
+}
+
+impl Seat {
+    /// Waits for a slot. Dropping the future gives up the place.
+    pub async fn acquire(&self) -> Permit {
+        loop {
+            let granted = {
+                let mut state = self.slots.lock();
+                let ticket = state.next_ticket;
+                state.next_ticket += 1;
+                let (sender, granted) = oneshot::channel();
+                if let Some(seat) = state.seats.get_mut(&self.id) {
+                    seat.waiting.push_back((ticket, sender));
+                }
+                granted
+            };
+            self.slots.dispatch();
+            // The sender is only dropped with the seat, which this borrow keeps alive.
+            if let Ok(permit) = granted.await {
+                return permit;
+            }
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut state = self.slots.lock();
+        // Permits that outlive the seat still have to give back the lanes' slots.
+        let Some(seat) = state.seats.get_mut(&self.id) else { return };
+        seat.left = true;
+        seat.waiting.clear();
+        if seat.in_flight == 0 {
+            state.seats.remove(&self.id);
+        }
+    }
+}
+
+/// The right to carry one part.
+#[derive(Debug)]
+pub struct Permit {
+    slots: Slots,
+    seat: u64,
+    verdict: Verdict,
+}
+
+impl Permit {
+    /// Says how it went, from which the lanes learn how much they take.
+    pub fn conclude(mut self, verdict: Verdict) {
+        self.verdict = verdict;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.slots.lock().give_back(self.seat, self.verdict);
+        self.slots.dispatch();
+    }
+}
+
+#[cfg(test)]
+mod tests;
