@@ -1,1 +1,46 @@
-//! Skeleton.
+//! A stand-in cloud on loopback: S3 endpoints that stand for partitions, with S3's own rules, faults on
+//! a script, and objects of any size that cost nothing to keep.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), sandbox::Error> {
+//! use sandbox::{Action, Attributes, Endpoint, EndpointOptions, Fault, Synthetic};
+//!
+//! let source = Endpoint::start(EndpointOptions::commercial().bucket("images")).await?;
+//! let image = Synthetic::new(42, 5 << 30);
+//! source.put("images", "ami-0.bin", image, Attributes::default()).await?;
+//! source.faults([Fault::on("GetObject", Action::Reset).call(3).at_byte(1 << 20)]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod call;
+mod checksum;
+mod config;
+mod content;
+mod credentials;
+mod endpoint;
+mod fault;
+mod habit;
+mod ingest;
+mod lock;
+mod presign;
+mod refusal;
+mod s3;
+mod stats;
+mod store;
+mod tls;
+mod wire;
+
+pub use checksum::{Algorithm, Checksum, Kind};
+pub use config::{DaemonConfig, Error as ConfigError, config_toml};
+pub use content::synthetic::Synthetic;
+pub use content::{Content, Segment, StoredFile};
+pub use credentials::Credentials;
+pub use endpoint::{Endpoint, EndpointOptions, Error};
+pub use fault::{Action, Fault, FaultScript, Side};
+pub use habit::{Habits, RepeatedComplete};
+pub use ingest::EtagStyle;
+pub use stats::{LoggedCall, OperationStats, Stats};
+pub use store::bucket::{BucketOptions, Sink};
+pub use store::object::{Attributes, Encryption, ObjectPart, StoredObject};
+pub use store::upload::{ChecksumPlan, StoredPart, Upload};

@@ -1,0 +1,422 @@
+//! One S3 endpoint on loopback: it stands for one partition's S3, with its own region, credentials,
+//! certificate authority and account.
+
+mod admin;
+mod gate;
+mod listen;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use s3s::S3Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::checksum::{Algorithm, Hasher};
+use crate::content::Content;
+use crate::credentials::{Credentials, KeyRing};
+use crate::fault::{FaultScript, Faults};
+use crate::habit::Habits;
+use crate::ingest::EtagStyle;
+use crate::lock::lock;
+use crate::s3::Partition;
+use crate::stats::{Recorder, Stats};
+use crate::store::Store;
+use crate::store::bucket::BucketOptions;
+use crate::store::object::{Attributes, Encryption, StoredObject, now};
+use crate::store::upload::Upload;
+use crate::tls::{self, Identity};
+
+/// What keeps an endpoint from starting or a test from arranging its objects.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No certificate.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
+    /// No socket.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A directory or file does not do what it should.
+    #[error("cannot use {path}")]
+    Storage {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// S3's own rules forbid it.
+    #[error("S3 refuses: {0}")]
+    Refused(#[from] S3Error),
+}
+
+/// How an endpoint is to be.
+#[derive(Debug, Clone)]
+pub struct EndpointOptions {
+    /// AWS region; requests signed for another are refused.
+    pub region: String,
+    /// Who may speak to it.
+    pub credentials: Credentials,
+    /// AWS account that owns everything.
+    pub account: String,
+    /// Plain HTTP instead of TLS.
+    pub plain_http: bool,
+    /// Port on 127.0.0.1; 0 lets the system choose.
+    pub port: u16,
+    /// Buckets that are there from the start.
+    pub buckets: BTreeMap<String, BucketOptions>,
+    /// Uploads are written below this directory; in memory without one.
+    pub directory: Option<PathBuf>,
+    /// How ETags are made.
+    pub etags: EtagStyle,
+    /// ARNs of the KMS keys that exist.
+    pub kms_keys: BTreeSet<String>,
+    /// Habits other than AWS's.
+    pub habits: Habits,
+    /// Faults from the start.
+    pub faults: FaultScript,
+}
+
+impl EndpointOptions {
+    /// An endpoint of `region` for one key pair, with TLS, in memory, behaving as AWS does.
+    #[must_use]
+    pub fn new(region: impl Into<String>, credentials: Credentials) -> Self {
+        Self {
+            region: region.into(),
+            credentials,
+            account: "111122223333".to_owned(),
+            plain_http: false,
+            port: 0,
+            buckets: BTreeMap::new(),
+            directory: None,
+            etags: EtagStyle::Md5,
+            kms_keys: BTreeSet::new(),
+            habits: Habits::default(),
+            faults: FaultScript::default(),
+        }
+    }
+
+    /// Has this bucket from the start.
+    #[must_use]
+    pub fn bucket(mut self, name: impl Into<String>) -> Self {
+        self.buckets.insert(name.into(), BucketOptions::default());
+        self
+    }
+
+    /// Has this bucket from the start.
+    #[must_use]
+    pub fn bucket_with(mut self, name: impl Into<String>, options: BucketOptions) -> Self {
+        self.buckets.insert(name.into(), options);
+        self
+    }
+
+    /// What stands for the commercial partition: us-east-2.
+    #[must_use]
+    pub fn commercial() -> Self {
+        Self::new("us-east-2", Credentials::new("AKIACOMMERCIALSANDBX", "commercial-secret"))
+    }
+
+    /// What stands for GovCloud: us-gov-west-1.
+    #[must_use]
+    pub fn gov() -> Self {
+        let options =
+            Self::new("us-gov-west-1", Credentials::new("AKIAGOVCLOUD0SANDBOX", "gov-secret"));
+        Self { account: "444455556666".to_owned(), ..options }
+    }
+}
+
+/// What all connections and the admin port share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) faults: Faults,
+    pub(crate) recorder: Arc<Recorder>,
+}
+
+/// A running endpoint. It stops when it is dropped; [`Endpoint::stop`] also waits for that.
+#[derive(Debug)]
+pub struct Endpoint {
+    shared: Arc<Shared>,
+    credentials: Credentials,
+    address: SocketAddr,
+    admin_address: SocketAddr,
+    ca_pem: Option<String>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Endpoint {
+    /// Starts an endpoint on 127.0.0.1. It serves until it is stopped or dropped.
+    ///
+    /// # Errors
+    /// When there is no socket, certificate or directory for it.
+    pub async fn start(options: EndpointOptions) -> Result<Self, Error> {
+        let identity = match options.plain_http {
+            true => None,
+            false => Some(Identity::generate(&options.region)?),
+        };
+        if let Some(directory) = &options.directory {
+            std::fs::create_dir_all(directory)
+                .map_err(|source| Error::Storage { path: directory.clone(), source })?;
+        }
+        let (listener, address) = bind(options.port).await?;
+        let (admin, admin_address) = bind(0).await?;
+        let credentials = options.credentials.clone();
+        let shared = Arc::new(share(options)?);
+
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let ca_pem = identity.as_ref().map(|identity| identity.ca_pem.clone());
+        let gate = gate::Gate::new(Arc::clone(&shared));
+        let server = identity.map(|identity| identity.server);
+        tasks.spawn(listen::serve(listener, server, gate, stop.clone(), tasks.clone()));
+        tasks.spawn(admin::serve(admin, Arc::clone(&shared), stop.clone(), tasks.clone()));
+        tasks.close();
+        Ok(Self { shared, credentials, address, admin_address, ca_pem, stop, tasks })
+    }
+
+    /// `https://127.0.0.1:PORT`, or `http://` without TLS.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:PORT/_sandbox`: counters and faults for other processes.
+    #[must_use]
+    pub fn admin_url(&self) -> String {
+        format!("http://{}/_sandbox", self.admin_address)
+    }
+
+    /// The authority that vouches for it; absent without TLS.
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+
+    /// AWS region.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.shared.partition.region
+    }
+
+    /// The key pair it was started with.
+    #[must_use]
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Accepts another key pair as well.
+    pub fn add_credentials(&self, credentials: Credentials) {
+        self.shared.keys.add(credentials);
+    }
+
+    /// Answers requests with this key with `ExpiredToken` from now on.
+    pub fn expire_credentials(&self, access_key_id: &str) {
+        self.shared.keys.expire(access_key_id);
+    }
+
+    /// Makes a bucket.
+    ///
+    /// # Errors
+    /// When it is there already.
+    pub fn create_bucket(&self, name: &str, options: BucketOptions) -> Result<(), Error> {
+        Ok(self.shared.partition.store.create_bucket(name, options)?)
+    }
+
+    /// Stores an object without a request, with a CRC64NVME as S3 computes it. A content that is too
+    /// large to be read for that has none.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, or an unreadable content.
+    pub async fn put(
+        &self,
+        bucket: &str,
+        key: &str,
+        content: impl Into<Content>,
+        attributes: Attributes,
+    ) -> Result<Arc<StoredObject>, Error> {
+        let content = content.into();
+        let digest = digest(&content)
+            .await
+            .map_err(|source| Error::Storage { path: PathBuf::from(key), source })?;
+        let store = &self.shared.partition.store;
+        let encryption = Encryption { algorithm: "AES256".to_owned(), ..Encryption::default() };
+        let mut object = StoredObject {
+            key: key.to_owned(),
+            version_id: None,
+            content,
+            etag: digest.etag.unwrap_or_else(|| store.unique_id()),
+            last_modified: now(),
+            attributes,
+            checksum: digest.checksum,
+            parts: Vec::new(),
+        };
+        if object.attributes.storage_class.is_empty() {
+            object.attributes.storage_class = "STANDARD".to_owned();
+        }
+        if object.attributes.encryption.algorithm.is_empty() {
+            object.attributes.encryption = encryption;
+        }
+        Ok(store.bucket(bucket, |bucket| {
+            let version_id = bucket.options.versioned.then(|| store.unique_id());
+            Ok(bucket.put(StoredObject { version_id, ..object }))
+        })?)
+    }
+
+    /// The newest version of an object; `None` when there is none.
+    #[must_use]
+    pub fn object(&self, bucket: &str, key: &str) -> Option<Arc<StoredObject>> {
+        self.shared.partition.find(bucket, key, None).ok()
+    }
+
+    /// The open multipart uploads of all buckets.
+    #[must_use]
+    pub fn uploads(&self) -> Vec<Upload> {
+        let all = self
+            .shared
+            .partition
+            .store
+            .each_bucket(|_, bucket| bucket.uploads.values().cloned().collect::<Vec<_>>());
+        all.into_iter().flatten().collect()
+    }
+
+    /// Drops an open upload, as a lifecycle rule would.
+    pub fn abort_upload(&self, upload_id: &str) {
+        let store = &self.shared.partition.store;
+        for name in store.each_bucket(|name, _| name.to_owned()) {
+            // The bucket may be gone by now, and the upload with it.
+            let _ = store.bucket(&name, |bucket| Ok(bucket.uploads.remove(upload_id)));
+        }
+    }
+
+    /// Replaces every fault; counting starts anew.
+    pub fn set_faults(&self, script: FaultScript) {
+        self.shared.faults.set(script);
+    }
+
+    /// Replaces every fault; counting starts anew.
+    pub fn faults(&self, faults: impl IntoIterator<Item = crate::fault::Fault>) {
+        self.set_faults(FaultScript { faults: faults.into_iter().collect() });
+    }
+
+    /// Takes on other habits from now on.
+    pub fn set_habits(&self, habits: Habits) {
+        *lock(&self.shared.partition.habits) = habits;
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.recorder.snapshot()
+    }
+
+    /// Closes every connection and waits until nothing of it runs any more.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl From<Bytes> for Content {
+    fn from(bytes: Bytes) -> Self {
+        Self::Memory(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Memory(bytes.into())
+    }
+}
+
+impl From<crate::Synthetic> for Content {
+    fn from(source: crate::Synthetic) -> Self {
+        Self::from_synthetic(source)
+    }
+}
+
+async fn bind(port: u16) -> Result<(TcpListener, SocketAddr), Error> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let failed = |source| Error::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn share(options: EndpointOptions) -> Result<Shared, Error> {
+    let store = Store::default();
+    for (name, bucket) in options.buckets {
+        store.create_bucket(&name, bucket)?;
+    }
+    let keys = KeyRing::default();
+    keys.add(options.credentials);
+    let faults = Faults::default();
+    faults.set(options.faults);
+    let partition = Partition {
+        region: options.region,
+        account: options.account,
+        store,
+        kms_keys: Mutex::new(options.kms_keys),
+        habits: Mutex::new(options.habits),
+        directory: options.directory,
+        etags: options.etags,
+    };
+    Ok(Shared {
+        partition: Arc::new(partition),
+        keys: Arc::new(keys),
+        faults,
+        recorder: Arc::new(Recorder::new()),
+    })
+}
+
+/// Contents above this size are not read just to make a checksum.
+const DIGEST_BYTES_MAX: u64 = 64 << 30;
+
+struct Digest {
+    etag: Option<String>,
+    checksum: Option<crate::Checksum>,
+}
+
+async fn digest(content: &Content) -> std::io::Result<Digest> {
+    use futures::TryStreamExt as _;
+    use md5::Digest as _;
+    if !content.is_readable() || content.len() > DIGEST_BYTES_MAX {
+        return Ok(Digest { etag: None, checksum: None });
+    }
+    let mut hasher = Hasher::new(Algorithm::Crc64Nvme);
+    // MD5 would take seconds for what the CRC does in a moment.
+    let mut md5 = matches!(content, Content::Memory(_)).then(md5::Md5::new);
+    let mut frames = content.read(0..content.len());
+    while let Some(frame) = frames.try_next().await? {
+        hasher.update(&frame);
+        if let Some(md5) = &mut md5 {
+            md5.update(&frame);
+        }
+    }
+    Ok(Digest {
+        etag: md5.map(|md5| hex::encode(md5.finalize())),
+        checksum: Some(hasher.finish().full_object()),
+    })
+}
