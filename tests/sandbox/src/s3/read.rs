@@ -164,7 +164,10 @@ impl Partition {
     ) -> S3Result<S3Response<GetObjectAttributesOutput>> {
         let input = request.input;
         let object = self.find(&input.bucket, &input.key, input.version_id.as_deref())?;
-        let asked = |name: &str| input.object_attributes.iter().any(|a| a.as_str() == name);
+        // Several clients send one header with all the names.
+        let names = input.object_attributes.iter().flat_map(|names| names.as_str().split(','));
+        let names: Vec<&str> = names.map(str::trim).collect();
+        let asked = |name: &str| names.contains(&name);
         let parts = asked("ObjectParts") && !object.parts.is_empty();
         let after = input.part_number_marker.unwrap_or(0);
         let output = GetObjectAttributesOutput {
