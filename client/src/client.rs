@@ -1,0 +1,187 @@
+//! One typed method for each call of the control API.
+//!
+//! A call that answers once has a deadline; a stream has none, it lives as long as the jobs do. Nothing
+//! is retried here but [`Client::watch`]: only the caller knows whether a repeat is safe.
+
+use std::time::Duration;
+
+use futures::Stream;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::endpoint::Endpoint;
+use crate::error::Error;
+use crate::v1::control_client::ControlClient;
+use crate::v1::{
+    ActionRequest, ActionResponse, DrainRequest, DrainResponse, GetLimitsRequest,
+    GetReceiptRequest, GetRequest, GetResponse, ListRequest, ListResponse, Receipt, RemoteLimits,
+    ReprioritizeRequest, Selection, SetLimitsRequest, StatusRequest, StatusResponse,
+    SubmitManyRequest, SubmitManyResponse, SubmitPrefixRequest, SubmitRequest, SubmitResponse,
+    WatchEvent, WatchRequest,
+};
+use crate::watch::{Options, Watch};
+
+/// Planning asks both sides about the object, and S3 may be slow: well above that, well below the
+/// patience of a person.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A page of 1,000 jobs with long presigned sources is larger than tonic's 4 MiB.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// What can be done to jobs that exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Pause,
+    Resume,
+    Cancel,
+    Retry,
+}
+
+/// A connection to one daemon. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    endpoint: String,
+    grpc: ControlClient<Channel>,
+}
+
+impl Client {
+    /// Connects to `unix:/path`, `http://127.0.0.1:7443` or `127.0.0.1:7443`, within 5 seconds.
+    pub async fn connect(endpoint: &str) -> Result<Self, Error> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        let channel = endpoint.dial().await?;
+        let grpc = ControlClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+        Ok(Self { endpoint: endpoint.to_string(), grpc })
+    }
+
+    /// The endpoint, as it is shown to people.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Takes one transfer. When it returns, the job is on the daemon's disk.
+    pub async fn submit(&self, request: SubmitRequest) -> Result<SubmitResponse, Error> {
+        self.answer(self.grpc().submit(timed(request)).await)
+    }
+
+    /// Takes many transfers; one answer a request, in their order. The stream is pulled only as fast as
+    /// the daemon takes it, so the caller's memory stays bounded.
+    pub async fn submit_many(
+        &self,
+        requests: impl Stream<Item = SubmitManyRequest> + Send + 'static,
+    ) -> Result<Answers, Error> {
+        let inner = self.answer(self.grpc().submit_many(requests).await)?;
+        Ok(Answers { endpoint: self.endpoint.clone(), inner })
+    }
+
+    /// Takes one transfer for each object below a prefix.
+    pub async fn submit_prefix(&self, request: SubmitPrefixRequest) -> Result<Answers, Error> {
+        let inner = self.answer(self.grpc().submit_prefix(request).await)?;
+        Ok(Answers { endpoint: self.endpoint.clone(), inner })
+    }
+
+    /// One job, with its parts when asked for.
+    pub async fn get(&self, job_id: &str, with_parts: bool) -> Result<GetResponse, Error> {
+        let request = GetRequest { job_id: job_id.to_owned(), with_parts };
+        self.answer(self.grpc().get(timed(request)).await)
+    }
+
+    /// One page of jobs, newest first.
+    pub async fn list(&self, request: ListRequest) -> Result<ListResponse, Error> {
+        self.answer(self.grpc().list(timed(request)).await)
+    }
+
+    /// Follows jobs across lost connections; see [`Watch`].
+    pub fn watch(&self, request: WatchRequest, options: Options) -> Watch {
+        Watch::new(self.clone(), request, options)
+    }
+
+    /// One stream of events, until the connection breaks. [`Client::watch`] is what callers want.
+    pub(crate) async fn watch_once(
+        &self,
+        request: WatchRequest,
+    ) -> Result<Streaming<WatchEvent>, Error> {
+        self.answer(self.grpc().watch(request).await)
+    }
+
+    /// Pauses, resumes, cancels or retries the selected jobs.
+    pub async fn act(&self, action: Action, selection: Selection) -> Result<ActionResponse, Error> {
+        let request = timed(ActionRequest { selection: Some(selection) });
+        let mut grpc = self.grpc();
+        self.answer(match action {
+            Action::Pause => grpc.pause(request).await,
+            Action::Resume => grpc.resume(request).await,
+            Action::Cancel => grpc.cancel(request).await,
+            Action::Retry => grpc.retry(request).await,
+        })
+    }
+
+    /// Changes the priority (-100 to 100) of the selected jobs that have not ended.
+    pub async fn reprioritize(
+        &self,
+        selection: Selection,
+        priority: i32,
+    ) -> Result<ActionResponse, Error> {
+        let request = ReprioritizeRequest { selection: Some(selection), priority };
+        self.answer(self.grpc().reprioritize(timed(request)).await)
+    }
+
+    /// The limits in force, of one remote or of all.
+    pub async fn limits(&self, remote: Option<&str>) -> Result<Vec<RemoteLimits>, Error> {
+        let request = GetLimitsRequest { remote: remote.unwrap_or_default().to_owned() };
+        Ok(self.answer(self.grpc().get_limits(timed(request)).await)?.remotes)
+    }
+
+    /// Changes limits of one remote at once, and answers those then in force.
+    pub async fn set_limits(&self, request: SetLimitsRequest) -> Result<Vec<RemoteLimits>, Error> {
+        Ok(self.answer(self.grpc().set_limits(timed(request)).await)?.remotes)
+    }
+
+    /// The receipt of a job that succeeded.
+    pub async fn receipt(&self, job_id: &str) -> Result<Receipt, Error> {
+        let request = GetReceiptRequest { job_id: job_id.to_owned() };
+        self.answer(self.grpc().get_receipt(timed(request)).await)
+    }
+
+    /// The daemon itself.
+    pub async fn status(&self) -> Result<StatusResponse, Error> {
+        self.answer(self.grpc().status(timed(StatusRequest {})).await)
+    }
+
+    /// Takes no new work; with `undo`, takes work again.
+    pub async fn drain(&self, undo: bool) -> Result<DrainResponse, Error> {
+        self.answer(self.grpc().drain(timed(DrainRequest { undo })).await)
+    }
+
+    /// A handle of its own: tonic's calls take `&mut self`, ours need not.
+    fn grpc(&self) -> ControlClient<Channel> {
+        self.grpc.clone()
+    }
+
+    fn answer<T>(&self, answer: Result<Response<T>, Status>) -> Result<T, Error> {
+        answer.map(Response::into_inner).map_err(|status| self.error(status))
+    }
+
+    pub(crate) fn error(&self, status: Status) -> Error {
+        Error::from_status(&self.endpoint, status)
+    }
+}
+
+/// The answers to many submissions.
+#[derive(Debug)]
+pub struct Answers {
+    endpoint: String,
+    inner: Streaming<SubmitManyResponse>,
+}
+
+impl Answers {
+    /// The next answer; `None` after the last. Safe to drop midway.
+    pub async fn next(&mut self) -> Result<Option<SubmitManyResponse>, Error> {
+        self.inner.message().await.map_err(|status| Error::from_status(&self.endpoint, status))
+    }
+}
+
+fn timed<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(DEADLINE);
+    request
+}

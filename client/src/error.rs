@@ -1,0 +1,181 @@
+//! What a call can end with, split by what the caller can do about it.
+
+use tonic::{Code, Status};
+
+use crate::exit::Exit;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// A call that did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The endpoint is not one this client can dial.
+    #[error("endpoint `{endpoint}`: {reason}")]
+    Endpoint { endpoint: String, reason: String },
+    /// No connection, or it broke before the answer came.
+    #[error("cannot reach the daemon at {endpoint}")]
+    Unreachable { endpoint: String, source: Source },
+    /// Connected, but no answer in time.
+    #[error("the daemon at {endpoint} did not answer in time")]
+    TimedOut { endpoint: String },
+    /// The daemon answered that it takes no such request now: draining, or its disk cannot be written.
+    #[error("the daemon takes no requests now: {message}")]
+    Unavailable { message: String },
+    /// No such job or remote.
+    #[error("{message}")]
+    NotFound { message: String },
+    /// The caller may not do this.
+    #[error("not permitted: {message}")]
+    PermissionDenied { message: String },
+    /// The request is wrong, in conflict, or over a limit.
+    #[error("refused: {message}")]
+    Refused { message: String },
+    /// The daemon does not know this call.
+    #[error("the daemon's version does not support this: {message}")]
+    Unsupported { message: String },
+    /// A fault of the daemon.
+    #[error("the daemon failed: {message}")]
+    Daemon { message: String },
+    /// The answer lacks what the contract promises.
+    #[error("the daemon's answer has no {field}")]
+    Incomplete { field: &'static str },
+}
+
+impl Error {
+    /// What a gRPC status means for the caller.
+    pub(crate) fn from_status(endpoint: &str, status: Status) -> Self {
+        let endpoint = endpoint.to_owned();
+        let message = status.message().to_owned();
+        // A status that the daemon sent has no source: one that has was made on this side, from a
+        // connection that broke.
+        let broken = std::error::Error::source(&status).is_some();
+        match status.code() {
+            Code::Cancelled | Code::DeadlineExceeded if !broken || message == "Timeout expired" => {
+                Self::TimedOut { endpoint }
+            }
+            Code::Unavailable if !broken => Self::Unavailable { message },
+            Code::NotFound => Self::NotFound { message },
+            Code::PermissionDenied | Code::Unauthenticated => Self::PermissionDenied { message },
+            Code::InvalidArgument
+            | Code::AlreadyExists
+            | Code::FailedPrecondition
+            | Code::ResourceExhausted
+            | Code::OutOfRange
+            | Code::Aborted => Self::Refused { message },
+            Code::Unimplemented => Self::Unsupported { message },
+            Code::Cancelled
+            | Code::DeadlineExceeded
+            | Code::Unavailable
+            | Code::Unknown
+            | Code::Internal
+            | Code::DataLoss
+            | Code::Ok => {
+                if broken {
+                    Self::Unreachable { endpoint, source: Box::new(status) }
+                } else {
+                    Self::Daemon { message }
+                }
+            }
+        }
+    }
+
+    /// The exit code of a command that ends with this.
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Endpoint { .. } => Exit::Usage,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Unavailable { .. } => {
+                Exit::Unreachable
+            }
+            Self::NotFound { .. } => Exit::NotFound,
+            Self::PermissionDenied { .. } => Exit::NotPermitted,
+            Self::Refused { .. }
+            | Self::Unsupported { .. }
+            | Self::Daemon { .. }
+            | Self::Incomplete { .. } => Exit::Refused,
+        }
+    }
+
+    /// Whether the same call may succeed later without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Unavailable { .. }
+            | Self::Daemon { .. } => true,
+            Self::Endpoint { .. }
+            | Self::NotFound { .. }
+            | Self::PermissionDenied { .. }
+            | Self::Refused { .. }
+            | Self::Unsupported { .. }
+            | Self::Incomplete { .. } => false,
+        }
+    }
+
+    /// What to do next, where the message does not say it already. One sentence.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreachable { .. } => Some(
+                "is causewayd running, and may you open its socket? --endpoint or CAUSEWAY_ENDPOINT \
+                 names another",
+            ),
+            Self::TimedOut { .. } => {
+                Some("see its log, or `causeway status`; the request may have been carried out")
+            }
+            Self::Unavailable { .. } => Some("try again later; `causeway status` says why"),
+            Self::PermissionDenied { .. } => {
+                Some("an admin grants roles in [[control.access]] of causewayd.toml")
+            }
+            Self::Unsupported { .. } | Self::Incomplete { .. } => {
+                Some("compare `causeway --version` with `causeway status`")
+            }
+            Self::Daemon { .. } => Some("see the daemon's log"),
+            Self::Endpoint { .. } | Self::NotFound { .. } | Self::Refused { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit_of(code: Code) -> Exit {
+        Error::from_status("unix:/x", Status::new(code, "because")).exit_code()
+    }
+
+    #[test]
+    fn statuses_end_with_the_contracts_exit_codes() {
+        assert_eq!(exit_of(Code::Unavailable), Exit::Unreachable);
+        assert_eq!(exit_of(Code::DeadlineExceeded), Exit::Unreachable);
+        assert_eq!(exit_of(Code::NotFound), Exit::NotFound);
+        assert_eq!(exit_of(Code::PermissionDenied), Exit::NotPermitted);
+        assert_eq!(exit_of(Code::Unauthenticated), Exit::NotPermitted);
+        for code in [
+            Code::InvalidArgument,
+            Code::AlreadyExists,
+            Code::FailedPrecondition,
+            Code::ResourceExhausted,
+            Code::Unimplemented,
+            Code::Internal,
+        ] {
+            assert_eq!(exit_of(code), Exit::Refused, "{code:?}");
+        }
+    }
+
+    /// The table of [`Exit::of_status`] is used for faults inside answers: the two must not disagree.
+    #[test]
+    fn errors_and_faults_agree_on_every_code() {
+        for number in 1..=16 {
+            let code = Code::from(number);
+            assert_eq!(exit_of(code), Exit::of_status(code), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_connection_is_unreachable_not_a_fault_of_the_daemon() {
+        let mut status = Status::unknown("transport error");
+        status.set_source(std::sync::Arc::new(std::io::Error::other("reset")));
+        let error = Error::from_status("unix:/x", status);
+        assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+        assert!(error.is_transient());
+    }
+}

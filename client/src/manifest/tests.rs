@@ -1,0 +1,194 @@
+//! What manifests mean, and what bytes from anywhere must not do.
+
+use std::io::Cursor;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::v1::{IfExists, ServerSideEncryption, TransferSpec, Verify};
+
+fn read(bytes: &[u8]) -> Vec<Line> {
+    read_with(bytes, SubmitRequest::default())
+}
+
+fn read_with(bytes: &[u8], defaults: SubmitRequest) -> Vec<Line> {
+    Reader::new(Cursor::new(bytes), None, defaults).map(|line| line.expect("no I/O")).collect()
+}
+
+fn fault(bytes: &[u8]) -> (u64, String) {
+    let lines = read(bytes);
+    let line = lines.into_iter().find(|line| line.outcome.is_err()).expect("a fault");
+    (line.number, line.outcome.expect_err("a fault"))
+}
+
+#[test]
+fn a_json_line_with_every_field() {
+    let text = br#"{"source":"c:b/k","target":"g:b/k","priority":-5,"verify":"readback",
+        "if_exists":"skip","part_size":"256MiB","storage_class":"STANDARD_IA","sse":"aws:kms",
+        "sse_kms_key_id":"alias/x","tags":{"a":"1"},"labels":{"l":"2"},"expect_blake3":"00",
+        "idempotency_key":"k1"}"#;
+    let one_line: Vec<u8> = text.iter().copied().filter(|byte| *byte != b'\n').collect();
+    let expected = SubmitRequest {
+        transfer: Some(TransferSpec {
+            source: "c:b/k".into(),
+            target: "g:b/k".into(),
+            verify: Verify::Readback.into(),
+            if_exists: IfExists::Skip.into(),
+            part_size: Some(256 << 20),
+            storage_class: Some("STANDARD_IA".into()),
+            sse: ServerSideEncryption::AwsKms.into(),
+            sse_kms_key_id: Some("alias/x".into()),
+            tags: [("a".to_owned(), "1".to_owned())].into(),
+            expect_blake3: Some("00".into()),
+        }),
+        priority: -5,
+        labels: [("l".to_owned(), "2".to_owned())].into(),
+        idempotency_key: Some("k1".into()),
+        dry_run: false,
+    };
+    assert_eq!(read(&one_line), [Line { number: 1, outcome: Ok(expected) }]);
+}
+
+#[test]
+fn csv_means_the_same_as_json() {
+    let csv = b"source,target,priority,part_size,tags,labels\n\
+        c:b/k,g:b/k,7,5242880,a=1;b=x=y,\n\
+        \"c:b/with,comma\",\"g:b/a \"\"quoted\"\" one\",,,,\n";
+    let json = br#"{"source":"c:b/k","target":"g:b/k","priority":7,"part_size":5242880,"tags":{"a":"1","b":"x=y"}}
+{"source":"c:b/with,comma","target":"g:b/a \"quoted\" one"}"#;
+    let outcomes =
+        |lines: Vec<Line>| lines.into_iter().map(|line| line.outcome).collect::<Vec<_>>();
+    assert_eq!(outcomes(read(csv)), outcomes(read(json)));
+    assert_eq!(read(csv).iter().map(|line| line.number).collect::<Vec<_>>(), [2, 3]);
+}
+
+#[test]
+fn a_line_overrides_the_defaults_and_adds_to_their_labels() {
+    let defaults = SubmitRequest {
+        transfer: Some(TransferSpec { verify: Verify::Checksum.into(), ..Default::default() }),
+        priority: 9,
+        labels: [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "1".to_owned())].into(),
+        dry_run: true,
+        ..Default::default()
+    };
+    let text = br#"{"source":"s","target":"t","priority":1,"labels":{"b":"2"}}"#;
+    let lines = read_with(text, defaults);
+    let request = lines[0].outcome.as_ref().expect("good");
+    assert_eq!((request.priority, request.dry_run), (1, true));
+    assert_eq!(request.transfer.as_ref().expect("there").verify(), Verify::Checksum);
+    assert_eq!(request.labels.get("a").map(String::as_str), Some("1"));
+    assert_eq!(request.labels.get("b").map(String::as_str), Some("2"));
+}
+
+/// The line's number is what people search for in a file of a hundred thousand.
+#[test]
+fn a_broken_line_is_reported_by_its_number_and_the_others_go_in() {
+    let mut text = String::new();
+    for number in 1..=10_000 {
+        match number {
+            7_812 => text.push_str("{\"source\":\"c:b/k\",\"target\":\n"),
+            5_000 => text.push('\n'),
+            _ => text.push_str("{\"source\":\"c:b/k\",\"target\":\"g:b/k\"}\r\n"),
+        }
+    }
+    let lines = read(text.as_bytes());
+    assert_eq!(lines.len(), 9_999);
+    let faults: Vec<_> = lines.iter().filter(|line| line.outcome.is_err()).collect();
+    assert_eq!(faults.len(), 1);
+    assert_eq!(faults[0].number, 7_812);
+}
+
+#[test]
+fn faults_say_what_is_wrong() {
+    for (text, number, part) in [
+        ("{\"source\":\"a\",\"target\":\"b\",\"verfy\":\"auto\"}", 1, "unknown field `verfy`"),
+        ("{\"source\":\"a\"}", 1, "missing field `target`"),
+        ("{\"source\":\"a\",\"target\":\"b\",\"verify\":\"never\"}", 1, "auto, checksum, readback"),
+        ("{\"source\":\"a\",\"target\":\"b\",\"priority\":101}", 1, "-100 and 100"),
+        ("{\"source\":\"a\",\"target\":\"b\",\"part_size\":\"5G\"}", 1, "is not a size"),
+        ("{\"source\":\"a\",\"target\":\"b\",\"part_size\":-1}", 1, "part_size: -1"),
+        ("{\"source\":\"\",\"target\":\"b\"}", 1, "must not be empty"),
+        ("[{\"source\":\"a\"}]", 1, "one object a line"),
+        ("source,target\na,b\na,b,c\n", 3, "3 fields, but the header names 2"),
+        ("source,target\n\"a,b\n", 2, "does not end on its line"),
+        ("source,target,tags\na,b,=1\n", 2, "`=1` is not KEY=VALUE"),
+        ("source,colour\na,b\n", 1, "unknown column `colour`"),
+        ("source,priority\na,1\n", 1, "no column `target`"),
+        ("source,target,source\n", 1, "twice"),
+    ] {
+        let (line, message) = fault(text.as_bytes());
+        assert_eq!(line, number, "{text}");
+        assert!(message.contains(part), "{text}: {message}");
+    }
+    assert_eq!(fault(b"{\"source\":\"\xff\"}"), (1, "not UTF-8".to_owned()));
+}
+
+/// A spreadsheet's export: byte order mark, carriage returns, no newline at the end.
+#[test]
+fn a_spreadsheets_export_reads_well() {
+    let lines = read(b"\xef\xbb\xbfsource,target\r\na,b\r\nc,d");
+    assert_eq!(lines.len(), 2);
+    assert!(lines.iter().all(|line| line.outcome.is_ok()), "{lines:?}");
+}
+
+#[test]
+fn an_endless_line_costs_one_fault_and_bounded_memory() {
+    let mut text = vec![b'{'; LINE_BYTES_MAX * 3];
+    text.extend_from_slice(b"\n{\"source\":\"a\",\"target\":\"b\"}\n");
+    let mut reader = Reader::new(Cursor::new(text), None, SubmitRequest::default());
+    let first = reader.next().expect("a line").expect("no I/O");
+    assert_eq!((first.number, first.outcome.is_err()), (1, true));
+    let second = reader.next().expect("a line").expect("no I/O");
+    assert_eq!((second.number, second.outcome.is_ok()), (2, true));
+    assert!(reader.buffer.capacity() <= LINE_BYTES_MAX * 4, "{}", reader.buffer.capacity());
+}
+
+#[test]
+fn extensions_decide_before_the_first_line_does() {
+    assert_eq!(Format::of_path(Path::new("a.CSV")), Some(Format::Csv));
+    assert_eq!(Format::of_path(Path::new("a.jsonl")), Some(Format::JsonLines));
+    assert_eq!(Format::of_path(Path::new("a.txt")), None);
+    assert_eq!(Format::of_path(Path::new("-")), None);
+}
+
+/// Lines as editors count them: what follows the last newline counts when it is not empty.
+fn lines_of(bytes: &[u8]) -> u64 {
+    let newlines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+    newlines + u64::from(bytes.last().is_some_and(|byte| *byte != b'\n'))
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic_and_lines_count_right(
+        bytes in proptest::collection::vec(any::<u8>(), 0..2048),
+    ) {
+        let mut reader =
+            Reader::new(Cursor::new(&bytes), Some(Format::JsonLines), SubmitRequest::default());
+        let mut last = 0;
+        for line in reader.by_ref() {
+            let number = line.expect("no I/O").number;
+            prop_assert!(number > last);
+            last = number;
+        }
+        prop_assert_eq!(reader.number, lines_of(&bytes));
+    }
+
+    /// The bytes that matter to the two parsers, so that the search gets past the first character.
+    #[test]
+    fn near_csv_never_panics(text in "source,target,tags\n[a-c,;=\"\r\n{}\\[\\]:0-9 ]{0,400}") {
+        for line in read(text.as_bytes()) {
+            prop_assert!(line.number >= 1 && line.number <= lines_of(text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn good_lines_keep_their_numbers_among_broken_ones(good in proptest::collection::vec(any::<bool>(), 1..60)) {
+        let text: String = good
+            .iter()
+            .map(|good| if *good { "{\"source\":\"a\",\"target\":\"b\"}\n" } else { "{\"source\"\n" })
+            .collect();
+        let lines = Reader::new(Cursor::new(text), Some(Format::JsonLines), SubmitRequest::default());
+        let outcomes: Vec<bool> = lines.map(|line| line.expect("no I/O").outcome.is_ok()).collect();
+        prop_assert_eq!(outcomes, good);
+    }
+}
