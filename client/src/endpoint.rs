@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint as Dialer, Uri};
 
-use crate::error::Error;
+use crate::error::{Error, root_cause};
 
 /// Where the daemon listens when nothing else is said.
 pub const DEFAULT: &str = "unix:/run/causeway/control.sock";
@@ -100,9 +100,10 @@ impl Endpoint {
         };
         match tokio::time::timeout(CONNECT_TIMEOUT, connected).await {
             Ok(Ok(channel)) => Ok(channel),
-            Ok(Err(source)) => {
-                Err(Error::Unreachable { endpoint: self.to_string(), source: Box::new(source) })
-            }
+            Ok(Err(source)) => Err(Error::Unreachable {
+                endpoint: self.to_string(),
+                source: root_cause(&source).into(),
+            }),
             Err(_) => Err(Error::TimedOut { endpoint: self.to_string() }),
         }
     }

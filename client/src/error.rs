@@ -71,7 +71,7 @@ impl Error {
             | Code::DataLoss
             | Code::Ok => {
                 if broken {
-                    Self::Unreachable { endpoint, source: Box::new(status) }
+                    Self::Unreachable { endpoint, source: root_cause(&status).into() }
                 } else {
                     Self::Daemon { message }
                 }
@@ -132,6 +132,15 @@ impl Error {
             Self::Endpoint { .. } | Self::NotFound { .. } | Self::Refused { .. } => None,
         }
     }
+}
+
+/// The last of a chain of errors: tonic's chains say the same thing three times over.
+pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
 }
 
 #[cfg(test)]

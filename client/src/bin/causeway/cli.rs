@@ -1,0 +1,170 @@
+//! The arguments, as clap reads them. What they mean is in `run`.
+
+mod examples;
+mod select;
+mod submit;
+mod values;
+
+use causeway::endpoint;
+use causeway::v1::JobState;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use select::{Select, filter};
+pub use submit::Submit;
+pub use values::Pair;
+
+/// Carries large S3 objects between AWS partitions.
+#[derive(Debug, Parser)]
+#[command(name = "causeway", version, after_help = examples::MAIN, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Where the daemon listens: `unix:/path` or `http://127.0.0.1:PORT`
+    #[arg(long, global = true, env = "CAUSEWAY_ENDPOINT", default_value = endpoint::DEFAULT)]
+    #[arg(value_name = "ENDPOINT", help_heading = "Global options")]
+    pub endpoint: String,
+    /// For people, or for scripts: one JSON object, or one a line for lists and streams
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
+    #[arg(value_name = "FORMAT", help_heading = "Global options")]
+    pub output: Format,
+}
+
+/// Who reads stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Submit one transfer, a manifest of many, or every object below a prefix
+    #[command(after_help = examples::SUBMIT)]
+    Submit(Box<Submit>),
+    /// List jobs, newest first
+    #[command(after_help = examples::JOBS)]
+    Jobs(Jobs),
+    /// Show everything known of one job, its parts included
+    #[command(after_help = examples::SHOW)]
+    Show { job: String },
+    /// Follow jobs until they end; without ids, all jobs that have not ended
+    #[command(after_help = examples::WATCH)]
+    Watch(Watch),
+    /// Stop starting parts; what is done is kept
+    #[command(after_help = examples::PAUSE)]
+    Pause(Select),
+    /// Put paused jobs back into the queue
+    #[command(after_help = examples::RESUME)]
+    Resume(Select),
+    /// End jobs and abort their uploads at the target
+    #[command(after_help = examples::CANCEL)]
+    Cancel(Select),
+    /// Put failed or cancelled jobs back into the queue; a failed one continues from its parts
+    #[command(after_help = examples::RETRY)]
+    Retry(Select),
+    /// Change the priority of jobs that have not ended
+    #[command(after_help = examples::REPRIORITIZE)]
+    Reprioritize(Reprioritize),
+    /// Show or change the limits of remotes
+    #[command(after_help = examples::LIMITS, args_conflicts_with_subcommands = true)]
+    Limits(Limits),
+    /// Print the receipt of a job that succeeded, as JSON
+    #[command(after_help = examples::RECEIPT)]
+    Receipt { job: String },
+    /// Show the daemon: version, queue, remotes with identity, credential expiry and rates
+    #[command(after_help = examples::STATUS)]
+    Status,
+    /// Take no new work and finish what runs
+    #[command(after_help = examples::DRAIN)]
+    Drain {
+        /// Take work again
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Print a completion script for a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Args)]
+pub struct Jobs {
+    /// Only jobs in this state; may be repeated
+    #[arg(long = "state", value_name = "STATE", value_delimiter = ',')]
+    #[arg(value_parser = values::word::<JobState>())]
+    pub states: Vec<JobState>,
+    /// Only jobs with this label; may be repeated, and then all must match
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub labels: Vec<Pair>,
+    /// At most so many; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: u64,
+    /// Continue where a list of before ended
+    #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
+    pub page_token: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Which jobs
+    #[arg(value_name = "JOB")]
+    pub jobs: Vec<String>,
+    /// Instead of ids: all jobs with this label; may be repeated, and then all must match
+    #[arg(long = "label", value_name = "KEY=VALUE", conflicts_with = "jobs")]
+    pub labels: Vec<Pair>,
+}
+
+#[derive(Debug, Args)]
+pub struct Reprioritize {
+    /// The new priority, -100 to 100; higher runs first
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(i32).range(-100..=100))]
+    pub priority: i32,
+    #[command(flatten)]
+    pub select: Select,
+}
+
+#[derive(Debug, Args)]
+pub struct Limits {
+    #[command(subcommand)]
+    pub command: Option<LimitsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LimitsCommand {
+    /// Show the limits in force
+    Show {
+        /// Of this remote only
+        remote: Option<String>,
+    },
+    /// Change limits of one remote at once; what is not named stays
+    #[command(after_help = examples::LIMITS_SET)]
+    Set(SetLimits),
+}
+
+#[derive(Debug, Args)]
+#[group(id = "limit", required = true, multiple = true, args = ["read_bandwidth", "write_bandwidth", "requests_per_second"])]
+pub struct SetLimits {
+    pub remote: String,
+    /// E.g. `600MiB/s`, `5Gbit/s`, or `unlimited`
+    #[arg(long, value_name = "RATE", value_parser = causeway::units::parse_rate)]
+    pub read_bandwidth: Option<u64>,
+    /// E.g. `600MiB/s`, `5Gbit/s`, or `unlimited`
+    #[arg(long, value_name = "RATE", value_parser = causeway::units::parse_rate)]
+    pub write_bandwidth: Option<u64>,
+    /// A whole number, or `unlimited`
+    #[arg(long, value_name = "N", value_parser = values::requests)]
+    pub requests_per_second: Option<u32>,
+    /// Keep the change across restarts of the daemon
+    #[arg(long)]
+    pub persist: bool,
+}
+
+#[cfg(test)]
+mod tests;

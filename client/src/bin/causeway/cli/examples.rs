@@ -1,0 +1,99 @@
+//! The examples below each command's help. Names and figures are made up, forms are exact.
+
+pub const MAIN: &str = "\
+Examples:
+  causeway submit commercial:images/ami-0abc.bin gov:images/ --wait
+  causeway jobs --state running
+  causeway watch
+
+Exit codes: 0 done; 1 a job that was waited for failed or was cancelled; 2 usage; 3 the daemon
+cannot be reached; 4 no such job; 5 not permitted; 6 refused.";
+
+pub const SUBMIT: &str = "\
+Examples:
+  causeway submit commercial:images/ami-0abc.bin gov:images/ --wait
+  causeway submit commercial:images/ami-0abc.bin gov:images/new-name.bin --verify readback --dry-run
+  causeway submit --manifest batch.jsonl --label batch=7
+  generate | causeway submit --manifest - --output json
+  causeway submit --recursive commercial:images/2025/ gov:images/2025/ --include '*.bin'
+
+A manifest is JSON Lines or CSV with a header. Fields: source, target, priority, verify, if_exists,
+part_size, storage_class, sse, sse_kms_key_id, tags, labels, expect_blake3, idempotency_key. In CSV,
+tags and labels are written k=v;k=v. Options given here are the defaults of its lines.";
+
+pub const JOBS: &str = "\
+Examples:
+  causeway jobs
+  causeway jobs --state failed --state cancelled --label batch=7
+  causeway jobs --limit 0 --output json | jq -r .job_id";
+
+pub const SHOW: &str = "\
+Examples:
+  causeway show 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2
+  causeway show 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2 --output json | jq .failure";
+
+pub const WATCH: &str = "\
+Examples:
+  causeway watch
+  causeway watch 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2
+  causeway watch --label batch=7 --output json
+
+Ends when the jobs have ended: 0 when all succeeded, else 1. Ctrl-C ends the watch, not the jobs.";
+
+pub const PAUSE: &str = "\
+Examples:
+  causeway pause 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2
+  causeway pause --label batch=7
+  causeway pause --all";
+
+pub const RESUME: &str = "\
+Examples:
+  causeway resume 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2
+  causeway resume --all";
+
+pub const CANCEL: &str = "\
+Examples:
+  causeway cancel 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2
+  causeway cancel --state queued --label batch=7";
+
+pub const RETRY: &str = "\
+Examples:
+  causeway retry 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2
+  causeway retry --state failed";
+
+pub const REPRIORITIZE: &str = "\
+Examples:
+  causeway reprioritize --priority 50 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2
+  causeway reprioritize --priority -10 --label batch=7";
+
+pub const LIMITS: &str = "\
+Examples:
+  causeway limits
+  causeway limits show gov
+  causeway limits set gov --write-bandwidth 600MiB/s --persist";
+
+pub const LIMITS_SET: &str = "\
+Examples:
+  causeway limits set gov --write-bandwidth 600MiB/s
+  causeway limits set commercial --read-bandwidth 5Gbit/s --requests-per-second 2000 --persist
+  causeway limits set gov --write-bandwidth unlimited";
+
+pub const RECEIPT: &str = "\
+Examples:
+  causeway receipt 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2
+  causeway receipt 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2 | jq -r .blake3";
+
+pub const STATUS: &str = "\
+Examples:
+  causeway status
+  causeway status --output json | jq '.remotes[] | {remote, credentials_expire_at}'";
+
+pub const DRAIN: &str = "\
+Examples:
+  causeway drain
+  causeway drain --undo";
+
+pub const COMPLETIONS: &str = "\
+Examples:
+  causeway completions bash > /etc/bash_completion.d/causeway
+  causeway completions zsh > \"${fpath[1]}/_causeway\"";

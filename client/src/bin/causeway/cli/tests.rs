@@ -1,0 +1,167 @@
+//! What the command line accepts, and what it must refuse.
+
+use causeway::v1::{IfExists, ServerSideEncryption, Verify};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+
+use super::*;
+
+fn parse(arguments: &[&str]) -> Result<Command, ErrorKind> {
+    let arguments = std::iter::once("causeway").chain(arguments.iter().copied());
+    Cli::try_parse_from(arguments).map(|cli| cli.command).map_err(|error| error.kind())
+}
+
+fn submit(arguments: &[&str]) -> Submit {
+    match parse(&[&["submit"], arguments].concat()) {
+        Ok(Command::Submit(submit)) => *submit,
+        other => panic!("{arguments:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn the_definitions_hold_together() {
+    Cli::command().debug_assert();
+}
+
+/// Examples are the part of a help text that people read.
+#[test]
+fn every_command_has_examples() {
+    for command in Cli::command().get_subcommands() {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(help.starts_with("Examples:\n  "), "{}", command.get_name());
+    }
+}
+
+/// What is printed as an example must parse.
+#[test]
+fn the_examples_parse() {
+    let mut texts: Vec<String> = Cli::command()
+        .get_subcommands()
+        .filter_map(|command| command.get_after_help().map(ToString::to_string))
+        .collect();
+    texts.extend([examples::MAIN.to_owned(), examples::LIMITS_SET.to_owned()]);
+    for line in texts.iter().flat_map(|text| text.lines()) {
+        let Some((_, command)) = line.split_once("causeway ").filter(|_| line.starts_with("  "))
+        else {
+            continue;
+        };
+        let end = command.find(['|', '>']).unwrap_or(command.len());
+        let words: Vec<&str> = command[..end].split_whitespace().collect();
+        assert!(parse(&words).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn every_flag_of_submit_reaches_the_request() {
+    let request = submit(&[
+        "c:b/k",
+        "g:b/k",
+        "--priority",
+        "-7",
+        "--verify",
+        "readback",
+        "--if-exists",
+        "replace",
+        "--part-size",
+        "256MiB",
+        "--storage-class",
+        "STANDARD_IA",
+        "--sse",
+        "aws:kms",
+        "--sse-kms-key-id",
+        "alias/x",
+        "--tag",
+        "a=1",
+        "--label",
+        "b=x=y",
+        "--expect-blake3",
+        "AB",
+        "--idempotency-key",
+        "k",
+        "--dry-run",
+    ])
+    .request();
+    let transfer = request.transfer.expect("a transfer");
+    assert_eq!((transfer.source.as_str(), transfer.target.as_str()), ("c:b/k", "g:b/k"));
+    assert_eq!(transfer.verify, i32::from(Verify::Readback));
+    assert_eq!(transfer.if_exists, i32::from(IfExists::Replace));
+    assert_eq!(transfer.part_size, Some(256 << 20));
+    assert_eq!(transfer.storage_class.as_deref(), Some("STANDARD_IA"));
+    assert_eq!(transfer.sse, i32::from(ServerSideEncryption::AwsKms));
+    assert_eq!(transfer.sse_kms_key_id.as_deref(), Some("alias/x"));
+    assert_eq!(transfer.tags.get("a").map(String::as_str), Some("1"));
+    assert_eq!(transfer.expect_blake3.as_deref(), Some("ab"));
+    assert_eq!((request.priority, request.dry_run), (-7, true));
+    assert_eq!(request.labels.get("b").map(String::as_str), Some("x=y"));
+    assert_eq!(request.idempotency_key.as_deref(), Some("k"));
+}
+
+#[test]
+fn submit_takes_a_pair_or_a_manifest() {
+    assert!(parse(&["submit", "--manifest", "-"]).is_ok());
+    assert_eq!(parse(&["submit"]).err(), Some(ErrorKind::MissingRequiredArgument));
+    assert_eq!(parse(&["submit", "c:b/k"]).err(), Some(ErrorKind::MissingRequiredArgument));
+    for arguments in [
+        &["submit", "c:b/k", "g:b/k", "--manifest", "f"][..],
+        &["submit", "--manifest", "f", "--recursive"],
+        &["submit", "--manifest", "f", "--idempotency-key", "k"],
+        &["submit", "c:b/k", "g:b/k", "--wait", "--dry-run"],
+        &["submit", "c:b/", "g:b/", "--recursive", "--expect-blake3", "00"],
+    ] {
+        assert_eq!(parse(arguments).err(), Some(ErrorKind::ArgumentConflict), "{arguments:?}");
+    }
+    assert!(parse(&["submit", "c:b/k", "g:b/k", "--include", "*"]).is_err());
+    assert!(parse(&["submit", "c:b/k", "g:b/k", "--priority", "101"]).is_err());
+}
+
+#[test]
+fn an_action_is_for_ids_or_a_filter_or_all_and_never_for_nothing() {
+    assert_eq!(parse(&["cancel"]).err(), Some(ErrorKind::MissingRequiredArgument));
+    assert!(parse(&["cancel", "01J", "01K"]).is_ok());
+    assert!(parse(&["cancel", "--all"]).is_ok());
+    assert!(parse(&["cancel", "--state", "queued,paused", "--label", "a=b"]).is_ok());
+    for arguments in [
+        &["cancel", "01J", "--all"][..],
+        &["cancel", "01J", "--label", "a=b"],
+        &["cancel", "--all", "--state", "failed"],
+    ] {
+        assert_eq!(parse(arguments).err(), Some(ErrorKind::ArgumentConflict), "{arguments:?}");
+    }
+    match parse(&["reprioritize", "--priority", "-10", "--label", "a=b"]) {
+        Ok(Command::Reprioritize(arguments)) => {
+            let selection = arguments.select.selection();
+            assert_eq!(arguments.priority, -10);
+            assert!(selection.job_ids.is_empty() && !selection.all);
+            assert_eq!(selection.filter.expect("a filter").labels.len(), 1);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn limits_are_rates_or_unlimited() {
+    let set = |arguments: &[&str]| match parse(&[&["limits", "set", "gov"], arguments].concat()) {
+        Ok(Command::Limits(Limits { command: Some(LimitsCommand::Set(set)) })) => Ok(set),
+        Ok(other) => panic!("{other:?}"),
+        Err(kind) => Err(kind),
+    };
+    let both = set(&["--read-bandwidth", "5Gbit/s", "--requests-per-second", "unlimited"]);
+    let both = both.expect("good");
+    assert_eq!((both.read_bandwidth, both.write_bandwidth), (Some(625_000_000), None));
+    assert_eq!(both.requests_per_second, Some(0));
+    assert_eq!(set(&["--persist"]).err(), Some(ErrorKind::MissingRequiredArgument));
+    assert!(set(&["--write-bandwidth", "0MiB/s"]).is_err());
+    assert!(matches!(parse(&["limits"]), Ok(Command::Limits(Limits { command: None }))));
+}
+
+#[test]
+fn global_options_go_before_and_after_the_command() {
+    for arguments in [
+        ["causeway", "--output", "json", "jobs", "--endpoint", "unix:/x"],
+        ["causeway", "jobs", "--output", "json", "--endpoint", "unix:/x"],
+    ] {
+        let cli = Cli::try_parse_from(arguments).expect("good");
+        assert_eq!(cli.global.output, Format::Json);
+        assert_eq!(cli.global.endpoint, "unix:/x");
+    }
+}

@@ -1,0 +1,131 @@
+//! How followed jobs are shown: bars on a terminal, lines in a log, events as JSON.
+
+use std::io::{self, IsTerminal};
+
+use causeway::v1::Job;
+use causeway::view;
+use causeway::watch::Event;
+
+use super::bars::Bars;
+use super::lines::Lines;
+use super::tracker::Tracker;
+use crate::print::Out;
+
+/// Shows jobs as they change.
+pub trait Display {
+    /// Every event, before it is taken in.
+    fn event(&mut self, event: &Event) -> anyhow::Result<()>;
+    /// What is true after the event.
+    fn changed(&mut self, tracker: &Tracker, event: &Event);
+    /// A job ended; it is no longer tracked.
+    fn ended(&mut self, job: &Job) -> anyhow::Result<()>;
+    /// Some time has passed.
+    fn tick(&mut self, tracker: &Tracker);
+    /// Takes away what is not to stay on the screen.
+    fn finish(&mut self);
+    /// Nobody reads on.
+    fn is_closed(&self) -> bool;
+}
+
+/// On stderr: bars when it is a terminal, else plain lines.
+#[derive(Debug)]
+pub enum Progress {
+    Bars(Bars),
+    Lines(Lines),
+}
+
+impl Progress {
+    pub fn new() -> Self {
+        match io::stderr().is_terminal() {
+            true => Self::Bars(Bars::new()),
+            false => Self::Lines(Lines::new()),
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        match self {
+            Self::Bars(bars) => bars.say(text),
+            Self::Lines(_) => crate::print::note(text),
+        }
+    }
+}
+
+impl Display for Progress {
+    fn event(&mut self, event: &Event) -> anyhow::Result<()> {
+        match event {
+            Event::Lost { reason, .. } => self.say(&format!("{reason}; trying again")),
+            Event::Restored { .. } => self.say("connected again"),
+            Event::Reset { .. } | Event::SnapshotEnd | Event::Job(_) | Event::Progress(_) => {}
+        }
+        Ok(())
+    }
+
+    fn changed(&mut self, tracker: &Tracker, event: &Event) {
+        match self {
+            Self::Bars(bars) => bars.draw(tracker),
+            Self::Lines(lines) => lines.changed(tracker, event),
+        }
+    }
+
+    fn ended(&mut self, job: &Job) -> anyhow::Result<()> {
+        if let Self::Lines(lines) = self {
+            lines.forget(&job.id);
+        }
+        self.say(&super::figures::ending(job));
+        Ok(())
+    }
+
+    fn tick(&mut self, tracker: &Tracker) {
+        match self {
+            Self::Bars(bars) => bars.draw(tracker),
+            Self::Lines(lines) => lines.tick(tracker),
+        }
+    }
+
+    fn finish(&mut self) {
+        match self {
+            Self::Bars(bars) => bars.clear(),
+            Self::Lines(_) => {}
+        }
+    }
+
+    /// A closed stderr does not end the wait: the exit code is what was asked for.
+    fn is_closed(&self) -> bool {
+        false
+    }
+}
+
+/// On stdout, one event a line; endings that are not successes on stderr too.
+#[derive(Debug)]
+pub struct Events<'a> {
+    out: &'a mut Out,
+}
+
+impl<'a> Events<'a> {
+    pub fn new(out: &'a mut Out) -> Self {
+        Self { out }
+    }
+}
+
+impl Display for Events<'_> {
+    fn event(&mut self, event: &Event) -> anyhow::Result<()> {
+        self.out.json(&view::Event::from(event))
+    }
+
+    fn changed(&mut self, _: &Tracker, _: &Event) {}
+
+    fn ended(&mut self, job: &Job) -> anyhow::Result<()> {
+        if job.state() != causeway::v1::JobState::Succeeded {
+            crate::print::error(super::figures::ending(job));
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, _: &Tracker) {}
+
+    fn finish(&mut self) {}
+
+    fn is_closed(&self) -> bool {
+        self.out.is_closed()
+    }
+}

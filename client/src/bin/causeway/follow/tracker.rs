@@ -1,0 +1,193 @@
+//! What is true of the jobs that are followed. Pure: events in, ended jobs out.
+//!
+//! # Invariants
+//! - A job is reported as ended exactly once, however often a snapshot is repeated.
+//! - Memory holds jobs that have not ended, and nothing of those that have.
+
+use std::collections::{BTreeMap, HashSet};
+
+use causeway::v1::{Job, Progress};
+use causeway::watch::Event;
+use causeway::words::is_ended;
+
+/// A job under way, with its latest figures.
+#[derive(Debug)]
+pub struct Tracked {
+    pub job: Job,
+    pub progress: Option<Progress>,
+    /// Whether the current snapshot has named it.
+    seen: bool,
+}
+
+#[derive(Debug)]
+pub struct Tracker {
+    /// By id, hence in the order of submission.
+    jobs: BTreeMap<String, Tracked>,
+    /// The ids that were asked for and have not ended; `None` when all jobs are followed.
+    awaited: Option<HashSet<String>>,
+    in_snapshot: bool,
+}
+
+impl Tracker {
+    /// Follows these jobs, or all when there are none.
+    pub fn new(ids: &[String]) -> Self {
+        let awaited = (!ids.is_empty()).then(|| ids.iter().cloned().collect());
+        Self { jobs: BTreeMap::new(), awaited, in_snapshot: true }
+    }
+
+    /// Nothing is left to wait for.
+    pub fn is_done(&self) -> bool {
+        match &self.awaited {
+            Some(awaited) => awaited.is_empty(),
+            None => !self.in_snapshot && self.jobs.is_empty(),
+        }
+    }
+
+    /// The jobs under way.
+    pub fn jobs(&self) -> impl ExactSizeIterator<Item = &Tracked> {
+        self.jobs.values()
+    }
+
+    pub fn get(&self, id: &str) -> Option<&Tracked> {
+        self.jobs.get(id)
+    }
+
+    /// Takes an event in; answers the job that ended with it.
+    pub fn apply(&mut self, event: &Event) -> Option<Box<Job>> {
+        match event {
+            Event::Job(job) => return self.apply_job(job),
+            Event::Progress(progress) => {
+                if let Some(tracked) = self.jobs.get_mut(&progress.job_id) {
+                    tracked.progress = Some(progress.as_ref().clone());
+                }
+            }
+            Event::Reset { .. } | Event::Restored { afresh: true } => {
+                self.in_snapshot = true;
+                self.jobs.values_mut().for_each(|tracked| tracked.seen = false);
+            }
+            Event::SnapshotEnd => self.in_snapshot = false,
+            Event::Lost { .. } | Event::Restored { afresh: false } => {}
+        }
+        None
+    }
+
+    fn apply_job(&mut self, job: &Job) -> Option<Box<Job>> {
+        if is_ended(job.state()) {
+            let was_known = self.jobs.remove(&job.id).is_some();
+            let counts = match &mut self.awaited {
+                Some(awaited) => awaited.remove(&job.id),
+                // A job may be submitted and end between two events: it was never known.
+                None => was_known || !self.in_snapshot,
+            };
+            return counts.then(|| Box::new(job.clone()));
+        }
+        match self.jobs.get_mut(&job.id) {
+            Some(tracked) => {
+                tracked.seen = true;
+                // A repeated snapshot may be older than what a change told before.
+                if job.revision >= tracked.job.revision {
+                    // Figures of an earlier stage or attempt would be wrong under the new one.
+                    if job.stage != tracked.job.stage || job.state != tracked.job.state {
+                        tracked.progress = None;
+                    }
+                    tracked.job = job.clone();
+                }
+            }
+            None if self.awaited.as_ref().is_none_or(|awaited| awaited.contains(&job.id)) => {
+                let tracked = Tracked { job: job.clone(), progress: None, seen: true };
+                self.jobs.insert(job.id.clone(), tracked);
+            }
+            None => {}
+        }
+        None
+    }
+
+    /// The jobs that should have been in the snapshot and were not.
+    pub fn missing(&self) -> Vec<String> {
+        let unseen = self.jobs.values().filter(|tracked| !tracked.seen);
+        let mut missing: Vec<String> = unseen.map(|tracked| tracked.job.id.clone()).collect();
+        let never = self.awaited.iter().flatten().filter(|id| !self.jobs.contains_key(*id));
+        missing.extend(never.cloned());
+        missing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use causeway::v1::JobState;
+
+    use super::*;
+
+    fn job(id: &str, state: JobState, revision: u64) -> Event {
+        Event::Job(Box::new(Job {
+            id: id.into(),
+            state: state.into(),
+            revision,
+            ..Default::default()
+        }))
+    }
+
+    fn reset() -> Event {
+        Event::Reset { reason: String::new() }
+    }
+
+    #[test]
+    fn named_jobs_end_one_by_one_and_once() {
+        let mut tracker = Tracker::new(&["a".into(), "b".into()]);
+        assert!(tracker.apply(&job("a", JobState::Running, 1)).is_none());
+        assert!(tracker.apply(&job("b", JobState::Failed, 4)).is_some());
+        assert!(tracker.apply(&Event::SnapshotEnd).is_none());
+        assert!(!tracker.is_done());
+        assert!(tracker.apply(&job("b", JobState::Failed, 4)).is_none(), "told twice");
+        assert!(tracker.apply(&job("a", JobState::Succeeded, 2)).is_some());
+        assert!(tracker.is_done());
+    }
+
+    #[test]
+    fn without_names_the_end_comes_only_after_the_snapshot() {
+        let mut tracker = Tracker::new(&[]);
+        assert!(!tracker.is_done());
+        tracker.apply(&job("a", JobState::Queued, 1));
+        tracker.apply(&Event::SnapshotEnd);
+        assert!(!tracker.is_done());
+        tracker.apply(&job("new", JobState::Queued, 1));
+        assert!(tracker.apply(&job("a", JobState::Succeeded, 2)).is_some());
+        assert!(!tracker.is_done(), "a job that came later is followed too");
+        assert!(tracker.apply(&job("new", JobState::Cancelled, 2)).is_some());
+        assert!(tracker.is_done());
+    }
+
+    /// It ended while the connection was down, and the cursor was too old to tell.
+    #[test]
+    fn a_job_that_a_fresh_snapshot_lacks_is_missing() {
+        let mut tracker = Tracker::new(&[]);
+        tracker.apply(&job("a", JobState::Running, 1));
+        tracker.apply(&job("b", JobState::Running, 1));
+        tracker.apply(&Event::SnapshotEnd);
+        assert!(tracker.missing().is_empty());
+        tracker.apply(&reset());
+        tracker.apply(&job("b", JobState::Running, 1));
+        tracker.apply(&Event::SnapshotEnd);
+        assert_eq!(tracker.missing(), ["a"]);
+        assert!(tracker.apply(&job("a", JobState::Succeeded, 2)).is_some());
+        assert!(tracker.missing().is_empty());
+    }
+
+    #[test]
+    fn a_named_job_that_no_snapshot_has_is_missing() {
+        let mut tracker = Tracker::new(&["a".into()]);
+        tracker.apply(&Event::SnapshotEnd);
+        assert_eq!(tracker.missing(), ["a"]);
+    }
+
+    #[test]
+    fn an_older_revision_does_not_undo_a_newer_one() {
+        let mut tracker = Tracker::new(&["a".into()]);
+        tracker.apply(&job("a", JobState::Running, 5));
+        tracker.apply(&reset());
+        tracker.apply(&job("a", JobState::Queued, 4));
+        let state = tracker.get("a").map(|tracked| tracked.job.state());
+        assert_eq!(state, Some(JobState::Running));
+        assert_eq!(tracker.missing(), Vec::<String>::new());
+    }
+}

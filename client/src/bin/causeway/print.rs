@@ -1,0 +1,113 @@
+//! Where text goes: stdout for answers, stderr for everything else.
+//!
+//! # Invariants
+//! - A reader that closed its end (`| head`) is not an error: what follows is dropped. A submission that
+//!   was under way is still finished, and lists and watches end by asking [`Out::is_closed`].
+//! - What the daemon passes on (keys, reasons) cannot steer the terminal: [`plain`] takes control
+//!   characters out.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::cli::Format;
+
+/// Stdout, in the form that was asked for.
+#[derive(Debug)]
+pub struct Out {
+    format: Format,
+    colour: bool,
+    closed: bool,
+}
+
+impl Out {
+    pub fn new(format: Format) -> Self {
+        let colour = format == Format::Table && wants_colour(&io::stdout());
+        Self { format, colour, closed: false }
+    }
+
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Whether people look at it on a terminal that wants colour.
+    pub fn has_colour(&self) -> bool {
+        self.colour
+    }
+
+    /// Nobody reads on: a list or a stream may end here.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// One object on one line.
+    pub fn json(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
+        let text = serde_json::to_string(value)?;
+        self.line(text)
+    }
+
+    pub fn line(&mut self, text: impl Display) -> anyhow::Result<()> {
+        self.write(&format!("{text}\n"))
+    }
+
+    pub fn write(&mut self, text: &str) -> anyhow::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(())
+            }
+            other => Ok(other?),
+        }
+    }
+}
+
+fn wants_colour(stream: &impl IsTerminal) -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    stream.is_terminal() && !is_set("NO_COLOR") && !is_dumb
+}
+
+/// A line on stderr. A closed stderr has nobody to tell.
+pub fn note(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// A line on stderr that says what went wrong.
+pub fn error(text: impl Display) {
+    let label = match wants_colour(&io::stderr()) {
+        true => "\x1b[1;31merror:\x1b[0m",
+        false => "error:",
+    };
+    note(format_args!("{label} {}", plain(&text.to_string())));
+}
+
+/// Text with control characters and changes of writing direction made visible.
+pub fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        let steers = character.is_control()
+            || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match steers {
+            true => plain.extend(character.escape_unicode()),
+            false => plain.push(character),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An object key may hold any character, and `show` must not run it.
+    #[test]
+    fn escape_sequences_are_shown_not_obeyed() {
+        assert_eq!(plain("a\x1b[2Jb\u{202e}c\n"), "a\\u{1b}[2Jb\\u{202e}c\\u{a}");
+        assert_eq!(plain("ключ/鍵 1.bin"), "ключ/鍵 1.bin");
+    }
+}

@@ -1,0 +1,49 @@
+//! What each command does: one function a command, from arguments to an exit code.
+
+mod act;
+mod daemon;
+mod jobs;
+mod many;
+mod show;
+mod submit;
+mod watch;
+
+use causeway::client::Action;
+use causeway::{Client, Exit};
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command};
+use crate::print::Out;
+
+/// Runs one command.
+pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let out = &mut Out::new(cli.global.output);
+    if let Command::Completions { shell } = cli.command {
+        return completions(out, shell);
+    }
+    let client = Client::connect(&cli.global.endpoint).await?;
+    match &cli.command {
+        Command::Submit(arguments) => submit::submit(&client, out, arguments).await,
+        Command::Jobs(arguments) => jobs::jobs(&client, out, arguments).await,
+        Command::Show { job } => show::show(&client, out, job).await,
+        Command::Watch(arguments) => watch::watch(&client, out, arguments).await,
+        Command::Pause(select) => act::act(&client, out, Action::Pause, select).await,
+        Command::Resume(select) => act::act(&client, out, Action::Resume, select).await,
+        Command::Cancel(select) => act::act(&client, out, Action::Cancel, select).await,
+        Command::Retry(select) => act::act(&client, out, Action::Retry, select).await,
+        Command::Reprioritize(arguments) => act::reprioritize(&client, out, arguments).await,
+        Command::Limits(arguments) => daemon::limits(&client, out, arguments).await,
+        Command::Receipt { job } => show::receipt(&client, out, job).await,
+        Command::Status => daemon::status(&client, out).await,
+        Command::Drain { undo } => daemon::drain(&client, out, *undo).await,
+        Command::Completions { shell } => completions(out, *shell),
+    }
+}
+
+/// Needs no daemon: packages call it while they are built.
+fn completions(out: &mut Out, shell: clap_complete::Shell) -> anyhow::Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "causeway", &mut script);
+    out.write(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,159 @@
+//! `status`, `limits` and `drain`: the daemon itself.
+
+use std::time::Duration;
+
+use causeway::units::{format_duration, format_rate, format_size};
+use causeway::v1::{RemoteLimits, SetLimitsRequest, StatusResponse};
+use causeway::words::Word;
+use causeway::{Client, Exit, view};
+
+use crate::cli::{Limits, LimitsCommand, SetLimits};
+use crate::print::{self, Out, plain};
+use crate::table;
+
+pub async fn status(client: &Client, out: &mut Out) -> anyhow::Result<Exit> {
+    let status = client.status().await?;
+    if out.is_json() {
+        out.json(&view::Status::from(&status))?;
+        return Ok(Exit::Done);
+    }
+    out.write(&overview(&status))?;
+    if !status.remotes.is_empty() {
+        out.line("")?;
+        out.write(&remotes(&status))?;
+        for remote in status.remotes.iter().filter(|remote| !remote.problem.is_empty()) {
+            out.line(plain(&format!("problem of {}: {}", remote.remote, remote.problem)))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn overview(status: &StatusResponse) -> String {
+    let state = match (status.ready, status.draining) {
+        (false, _) => format!("not ready: {}", status.not_ready_reason),
+        (true, true) => "draining: takes no new work".to_owned(),
+        (true, false) => "ready".to_owned(),
+    };
+    let mut queue = status.queue_depth.to_string();
+    if status.queue_depth > 0 {
+        let oldest = Duration::from_secs(status.queue_oldest_seconds);
+        queue.push_str(&format!(", the oldest for {}", format_duration(oldest)));
+    }
+    let jobs: Vec<String> = status
+        .jobs
+        .iter()
+        .map(|row| format!("{} {}", row.count, row.state().word().unwrap_or("unknown")))
+        .collect();
+    let memory = format!(
+        "{} of {} for object bytes",
+        format_size(status.memory_used),
+        format_size(status.memory_budget)
+    );
+    let uptime = format_duration(Duration::from_secs(status.uptime_seconds));
+    let mut text = String::new();
+    for (name, value) in [
+        ("daemon", format!("causewayd {}, up {uptime}", status.version)),
+        ("state", state),
+        ("data", status.data_dir.clone()),
+        ("queue", queue),
+        ("jobs", if jobs.is_empty() { "none".to_owned() } else { jobs.join(", ") }),
+        ("in flight", format!("{} parts", status.parts_in_flight)),
+        ("memory", memory),
+    ] {
+        text.push_str(&format!("{name:<12}{}\n", plain(&value)));
+    }
+    text
+}
+
+fn remotes(status: &StatusResponse) -> String {
+    let mut table = table::new(&[
+        "REMOTE",
+        "PARTITION",
+        "REGION",
+        "ACCOUNT",
+        "CREDENTIALS",
+        "READ",
+        "WRITE",
+        "AT ONCE",
+        "IDENTITY",
+    ]);
+    for remote in &status.remotes {
+        let expiry = remote.credentials_expire_at.as_ref().map(table::expiry);
+        table.add_row([
+            table::cell(&remote.remote),
+            table::cell(&remote.partition),
+            table::cell(&remote.region),
+            table::cell(or_dash(&remote.account)),
+            table::cell(expiry.as_deref().unwrap_or("do not expire")),
+            table::cell(&format_rate(remote.read_rate)),
+            table::cell(&format_rate(remote.write_rate)),
+            table::cell(&format!("{} r, {} w", remote.read_concurrency, remote.write_concurrency)),
+            table::cell(or_dash(&remote.arn)),
+        ]);
+    }
+    table::text(&table)
+}
+
+pub async fn limits(client: &Client, out: &mut Out, arguments: &Limits) -> anyhow::Result<Exit> {
+    let limits = match &arguments.command {
+        None => client.limits(None).await?,
+        Some(LimitsCommand::Show { remote }) => client.limits(remote.as_deref()).await?,
+        Some(LimitsCommand::Set(set)) => client.set_limits(change(set)).await?,
+    };
+    print_limits(out, &limits)?;
+    if let Some(LimitsCommand::Set(SetLimits { persist: false, .. })) = &arguments.command {
+        print::note("in force until the daemon restarts; --persist keeps it");
+    }
+    Ok(Exit::Done)
+}
+
+fn change(set: &SetLimits) -> SetLimitsRequest {
+    SetLimitsRequest {
+        remote: set.remote.clone(),
+        read_bandwidth: set.read_bandwidth,
+        write_bandwidth: set.write_bandwidth,
+        requests_per_second: set.requests_per_second,
+        persist: set.persist,
+    }
+}
+
+fn print_limits(out: &mut Out, limits: &[RemoteLimits]) -> anyhow::Result<()> {
+    if out.is_json() {
+        for remote in limits {
+            out.json(&view::RemoteLimits::from(remote))?;
+        }
+        return Ok(());
+    }
+    let mut table = table::new(&["REMOTE", "READ", "WRITE", "REQUESTS"]);
+    for remote in limits {
+        let rate = |limit: Option<u64>| limit.map_or_else(unlimited, format_rate);
+        let requests = remote.requests_per_second.map(|requests| format!("{requests}/s"));
+        table.add_row([
+            table::cell(&remote.remote),
+            table::cell(&rate(remote.read_bandwidth)),
+            table::cell(&rate(remote.write_bandwidth)),
+            table::cell(&requests.unwrap_or_else(unlimited)),
+        ]);
+    }
+    out.write(&table::text(&table))
+}
+
+pub async fn drain(client: &Client, out: &mut Out, undo: bool) -> anyhow::Result<Exit> {
+    let answer = client.drain(undo).await?;
+    if out.is_json() {
+        out.json(&view::Drain::from(&answer))?;
+    } else if answer.draining {
+        out.line(format_args!("draining: {} jobs still run", answer.jobs_running))?;
+    } else {
+        out.line("taking work")?;
+    }
+    Ok(Exit::Done)
+}
+
+fn unlimited() -> String {
+    "unlimited".to_owned()
+}
+
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}

@@ -1,0 +1,148 @@
+//! Tables and phrases for people.
+
+use std::time::Duration;
+
+use causeway::units::{format_age, format_duration, format_size};
+use causeway::v1::{Job, JobState};
+use causeway::view::jiff_time;
+use causeway::words::Word;
+use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use prost_types::Timestamp;
+
+use crate::print::plain;
+
+/// An empty table with these headings. On a terminal, long cells wrap to its width; in a pipe, a row
+/// stays one line.
+pub fn new(headings: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    if table.is_tty() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table.set_header(headings.iter().map(Cell::new));
+    table
+}
+
+/// The table as text, without the padding that `NOTHING` leaves at both ends of a line.
+pub fn text(table: &Table) -> String {
+    let mut text = String::new();
+    for line in table.lines() {
+        text.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A cell with text from elsewhere.
+pub fn cell(text: &str) -> Cell {
+    Cell::new(plain(text))
+}
+
+/// A cell with the state of a job, in its colour.
+pub fn state_cell(job: &Job, colour: bool) -> Cell {
+    let cell = Cell::new(state(job));
+    match (colour, job.state()) {
+        (true, JobState::Running) => cell.fg(Color::Cyan),
+        (true, JobState::Paused) => cell.fg(Color::Yellow),
+        (true, JobState::Succeeded) => cell.fg(Color::Green),
+        (true, JobState::Failed) => cell.fg(Color::Red),
+        (true, JobState::Cancelled) => cell.fg(Color::Magenta),
+        (true, JobState::Queued | JobState::Unspecified) | (false, _) => cell,
+    }
+}
+
+/// `transferring, waits: rate`, `queued`, `running, pausing`.
+pub fn state(job: &Job) -> String {
+    let mut phrase = match (job.state(), job.stage().word()) {
+        (JobState::Running, Some(stage)) => stage.to_owned(),
+        (state, _) => state.word().unwrap_or("unknown").to_owned(),
+    };
+    if let Some(reason) = job.wait_reason().word() {
+        phrase.push_str(", waits: ");
+        phrase.push_str(reason);
+    }
+    if job.cancel_requested {
+        phrase.push_str(", cancelling");
+    } else if job.pause_requested {
+        phrase.push_str(", pausing");
+    }
+    phrase
+}
+
+/// `37%`; nothing while the size is not known.
+pub fn percent(done: u64, total: Option<u64>) -> String {
+    match total {
+        None => String::new(),
+        Some(0) => "100%".to_owned(),
+        Some(total) => format!("{}%", u128::from(done.min(total)) * 100 / u128::from(total)),
+    }
+}
+
+/// `8.00 GiB`; `-` while it is not known.
+pub fn size(bytes: Option<u64>) -> String {
+    bytes.map_or_else(|| "-".to_owned(), format_size)
+}
+
+/// `3m ago`.
+pub fn ago(at: Option<&Timestamp>) -> String {
+    match at.and_then(since) {
+        Some(age) => format_age(age),
+        None => "-".to_owned(),
+    }
+}
+
+/// `expire in 52m 10s`, `expired 3m ago`.
+pub fn expiry(at: &Timestamp) -> String {
+    let Some(at) = jiff_time(at) else { return "-".to_owned() };
+    let left = at.duration_since(jiff::Timestamp::now());
+    match Duration::try_from(left) {
+        Ok(left) => format!("expire in {}", format_duration(left)),
+        Err(_) => format!("expired {}", format_age(left.unsigned_abs())),
+    }
+}
+
+/// The time between two moments, where both are known and in order.
+pub fn between(from: Option<&Timestamp>, to: Option<&Timestamp>) -> Option<Duration> {
+    let (from, to) = (jiff_time(from?)?, jiff_time(to?)?);
+    Duration::try_from(to.duration_since(from)).ok()
+}
+
+/// Clocks differ: a moment in the future is now.
+fn since(at: &Timestamp) -> Option<Duration> {
+    let age = jiff::Timestamp::now().duration_since(jiff_time(at)?);
+    Some(Duration::try_from(age).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use causeway::v1::{Stage, WaitReason};
+
+    use super::*;
+
+    #[test]
+    fn a_state_says_what_it_waits_for() {
+        let mut job = Job { state: JobState::Running.into(), ..Default::default() };
+        assert_eq!(state(&job), "running");
+        job.stage = Stage::Transferring.into();
+        job.wait_reason = WaitReason::Credentials.into();
+        assert_eq!(state(&job), "transferring, waits: credentials");
+        job.wait_reason = 0;
+        job.pause_requested = true;
+        assert_eq!(state(&job), "transferring, pausing");
+    }
+
+    #[test]
+    fn percent_rounds_down_so_that_100_means_all() {
+        assert_eq!(percent(999, Some(1_000)), "99%");
+        assert_eq!(percent(u64::MAX, Some(u64::MAX)), "100%");
+        assert_eq!(percent(0, Some(0)), "100%");
+        assert_eq!(percent(5, None), "");
+    }
+
+    #[test]
+    fn a_table_has_no_borders_and_no_padding() {
+        let mut table = new(&["JOB", "STATE"]);
+        table.add_row(["01J", "queued"]);
+        assert_eq!(text(&table), "JOB  STATE\n01J  queued\n");
+    }
+}
