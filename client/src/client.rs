@@ -158,10 +158,10 @@ impl Client {
     }
 
     fn answer<T>(&self, answer: Result<Response<T>, Status>) -> Result<T, Error> {
-        answer.map(Response::into_inner).map_err(|status| self.error(status))
+        answer.map(Response::into_inner).map_err(|status| self.error(&status))
     }
 
-    pub(crate) fn error(&self, status: Status) -> Error {
+    pub(crate) fn error(&self, status: &Status) -> Error {
         Error::from_status(&self.endpoint, status)
     }
 }
@@ -176,7 +176,7 @@ pub struct Answers {
 impl Answers {
     /// The next answer; `None` after the last. Safe to drop midway.
     pub async fn next(&mut self) -> Result<Option<SubmitManyResponse>, Error> {
-        self.inner.message().await.map_err(|status| Error::from_status(&self.endpoint, status))
+        self.inner.message().await.map_err(|status| Error::from_status(&self.endpoint, &status))
     }
 }
 

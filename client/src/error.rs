@@ -43,12 +43,12 @@ pub enum Error {
 
 impl Error {
     /// What a gRPC status means for the caller.
-    pub(crate) fn from_status(endpoint: &str, status: Status) -> Self {
+    pub(crate) fn from_status(endpoint: &str, status: &Status) -> Self {
         let endpoint = endpoint.to_owned();
         let message = status.message().to_owned();
         // A status that the daemon sent has no source: one that has was made on this side, from a
         // connection that broke.
-        let broken = std::error::Error::source(&status).is_some();
+        let broken = std::error::Error::source(status).is_some();
         match status.code() {
             Code::Cancelled | Code::DeadlineExceeded if !broken || message == "Timeout expired" => {
                 Self::TimedOut { endpoint }
@@ -71,7 +71,7 @@ impl Error {
             | Code::DataLoss
             | Code::Ok => {
                 if broken {
-                    Self::Unreachable { endpoint, source: root_cause(&status).into() }
+                    Self::Unreachable { endpoint, source: root_cause(status).into() }
                 } else {
                     Self::Daemon { message }
                 }
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     fn exit_of(code: Code) -> Exit {
-        Error::from_status("unix:/x", Status::new(code, "because")).exit_code()
+        Error::from_status("unix:/x", &Status::new(code, "because")).exit_code()
     }
 
     #[test]
@@ -183,7 +183,7 @@ mod tests {
     fn a_broken_connection_is_unreachable_not_a_fault_of_the_daemon() {
         let mut status = Status::unknown("transport error");
         status.set_source(std::sync::Arc::new(std::io::Error::other("reset")));
-        let error = Error::from_status("unix:/x", status);
+        let error = Error::from_status("unix:/x", &status);
         assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
         assert!(error.is_transient());
     }

@@ -131,7 +131,7 @@ impl Watch {
                         return self.lost(Error::Unavailable { message });
                     }
                     Err(status) => {
-                        let reason = self.client.error(status);
+                        let reason = self.client.error(&status);
                         return self.lost(reason);
                     }
                 },

@@ -7,7 +7,7 @@ mod values;
 
 use causeway::endpoint;
 use causeway::v1::JobState;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 pub use select::{Select, filter};
 pub use submit::Submit;
@@ -149,7 +149,9 @@ pub enum LimitsCommand {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "limit", required = true, multiple = true, args = ["read_bandwidth", "write_bandwidth", "requests_per_second"])]
+// A group of its own: the one that derive makes would count `remote` and `persist` as limits.
+#[command(group = ArgGroup::new("limit").required(true).multiple(true)
+    .args(["read_bandwidth", "write_bandwidth", "requests_per_second"]))]
 pub struct SetLimits {
     pub remote: String,
     /// E.g. `600MiB/s`, `5Gbit/s`, or `unlimited`

@@ -11,7 +11,7 @@ use prost_types::Timestamp;
 
 use crate::print::plain;
 
-/// An empty table with these headings. On a terminal, long cells wrap to its width; in a pipe, a row
+/// An empty table with these headings, if any. On a terminal, long cells wrap to its width; in a pipe, a row
 /// stays one line.
 pub fn new(headings: &[&str]) -> Table {
     let mut table = Table::new();
@@ -19,7 +19,9 @@ pub fn new(headings: &[&str]) -> Table {
     if table.is_tty() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
-    table.set_header(headings.iter().map(Cell::new));
+    if !headings.is_empty() {
+        table.set_header(headings.iter().map(Cell::new));
+    }
     table
 }
 

@@ -2,6 +2,7 @@
 
 use causeway::v1::{Job, ListRequest};
 use causeway::{Client, Exit, view};
+use comfy_table::Cell;
 
 use crate::cli::{self, Jobs};
 use crate::print::{self, Out};
@@ -9,11 +10,14 @@ use crate::table;
 
 const PAGE_MAX: u64 = 1_000;
 
+const HEADINGS: [&str; 8] =
+    ["JOB", "STATE", "DONE", "SIZE", "PRIO", "SUBMITTED", "SOURCE", "TARGET"];
+
 pub async fn jobs(client: &Client, out: &mut Out, arguments: &Jobs) -> anyhow::Result<Exit> {
     let filter = cli::filter(&arguments.states, &arguments.labels);
     let mut page_token = arguments.page_token.clone();
     let mut left = if arguments.limit == 0 { u64::MAX } else { arguments.limit };
-    let mut is_first = true;
+    let mut list = List { pending: Vec::new(), has_header: false };
     loop {
         let page_size = u32::try_from(left.min(PAGE_MAX))?;
         let request =
@@ -21,13 +25,16 @@ pub async fn jobs(client: &Client, out: &mut Out, arguments: &Jobs) -> anyhow::R
         let page = client.list(request).await?;
         // A daemon may answer with fewer than were asked for, and must not answer with more.
         left = left.saturating_sub(u64::try_from(page.jobs.len())?);
-        print_page(out, &page.jobs, is_first)?;
-        is_first = false;
+        list.add(out, page.jobs)?;
         let stuck = page.next_page_token == page_token;
         page_token = page.next_page_token;
         if left == 0 || page_token.is_empty() || stuck || out.is_closed() {
             break;
         }
+    }
+    list.print(out)?;
+    if !list.has_header && !out.is_json() {
+        print::note("no jobs");
     }
     if !page_token.is_empty() && !out.is_closed() {
         print::note(format_args!("more follow: --page-token {page_token}"));
@@ -35,31 +42,52 @@ pub async fn jobs(client: &Client, out: &mut Out, arguments: &Jobs) -> anyhow::R
     Ok(Exit::Done)
 }
 
-fn print_page(out: &mut Out, jobs: &[Job], is_first: bool) -> anyhow::Result<()> {
-    if out.is_json() {
-        for job in jobs {
-            out.json(&view::Job::from(job))?;
+/// Jobs on their way to stdout: JSON at once, tables a thousand rows at a time, because the width of a
+/// column follows from its cells and memory must not follow from the number of jobs.
+struct List {
+    pending: Vec<Job>,
+    has_header: bool,
+}
+
+impl List {
+    fn add(&mut self, out: &mut Out, jobs: Vec<Job>) -> anyhow::Result<()> {
+        if out.is_json() {
+            return jobs.iter().try_for_each(|job| out.json(&view::Job::from(job)));
         }
-        return Ok(());
+        self.pending.extend(jobs);
+        match u64::try_from(self.pending.len())? >= PAGE_MAX {
+            true => self.print(out),
+            false => Ok(()),
+        }
     }
-    if jobs.is_empty() && is_first {
-        print::note("no jobs");
-        return Ok(());
+
+    fn print(&mut self, out: &mut Out) -> anyhow::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let headings: &[&str] = if self.has_header { &[] } else { &HEADINGS };
+        self.has_header = true;
+        let mut table = table::new(headings);
+        for job in self.pending.drain(..) {
+            table.add_row(row(&job, out.has_colour()));
+        }
+        out.write(&table::text(&table))
     }
-    let mut table =
-        table::new(&["JOB", "STATE", "DONE", "SIZE", "PRIO", "SUBMITTED", "SOURCE", "TARGET"]);
-    for job in jobs {
-        let transfer = job.transfer.clone().unwrap_or_default();
-        table.add_row([
-            table::cell(&job.id),
-            table::state_cell(job, out.has_colour()),
-            table::cell(&table::percent(job.bytes_done, job.bytes_total)),
-            table::cell(&table::size(job.bytes_total)),
-            table::cell(&job.priority.to_string()),
-            table::cell(&table::ago(job.submitted_at.as_ref())),
-            table::cell(&transfer.source),
-            table::cell(&transfer.target),
-        ]);
-    }
-    out.write(&table::text(&table))
+}
+
+fn row(job: &Job, colour: bool) -> [Cell; 8] {
+    let (source, target) = match &job.transfer {
+        Some(transfer) => (transfer.source.as_str(), transfer.target.as_str()),
+        None => ("-", "-"),
+    };
+    [
+        table::cell(&job.id),
+        table::state_cell(job, colour),
+        table::cell(&table::percent(job.bytes_done, job.bytes_total)),
+        table::cell(&table::size(job.bytes_total)),
+        table::cell(&job.priority.to_string()),
+        table::cell(&table::ago(job.submitted_at.as_ref())),
+        table::cell(source),
+        table::cell(target),
+    ]
 }

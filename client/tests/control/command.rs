@@ -1,0 +1,289 @@
+//! The command line as a process: stdout, stderr and exit code, which is all that a script sees.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use causeway::v1::JobState;
+use serde_json::Value;
+
+use crate::server::Served;
+
+fn command(endpoint: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_causeway"));
+    command.args(arguments).env("CAUSEWAY_ENDPOINT", endpoint);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn ran(output: Output) -> Ran {
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    let ran =
+        Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) };
+    assert!(!ran.err.contains("panicked"), "{}", ran.err);
+    ran
+}
+
+fn run(served: &Served, arguments: &[&str]) -> Ran {
+    ran(command(&served.endpoint(), arguments).output().expect("it runs"))
+}
+
+fn run_with_input(served: &Served, arguments: &[&str], input: &str) -> Ran {
+    let mut child =
+        command(&served.endpoint(), arguments).stdin(Stdio::piped()).spawn().expect("it runs");
+    let mut stdin = child.stdin.take().expect("piped");
+    let input = input.to_owned();
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let output = child.wait_with_output().expect("it ends");
+    writer.join().expect("no panic").expect("all of it is read");
+    ran(output)
+}
+
+fn objects(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+/// Reads stderr up to a line that contains the text.
+fn wait_for(child: &mut Child, text: &str) -> BufReader<std::process::ChildStderr> {
+    let mut reader = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.contains(text) {
+        line.clear();
+        assert!(reader.read_line(&mut line).expect("readable") > 0, "ended before `{text}`");
+    }
+    reader
+}
+
+#[test]
+fn submit_prints_the_id_alone() {
+    let served = Served::start();
+    let ran = run(&served, &["submit", "c:b/manual.bin", "gov:b/", "--label", "a=b"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "J00001\n"), "{}", ran.err);
+    let ran = run(&served, &["submit", "c:b/manual.bin", "gov:b/", "--output", "json"]);
+    let object = &objects(&ran.out)[0];
+    assert_eq!(object["job_id"], "J00002");
+    assert_eq!(object["state"], "queued");
+    assert_eq!(object["existed"], false);
+}
+
+#[test]
+fn submit_with_wait_ends_as_the_job_does() {
+    let served = Served::start();
+    let ran = run(&served, &["submit", "c:b/ok.bin", "gov:b/", "--wait"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.out, "J00001 succeeded: 100 B, blake3 af13, verified by s3-checksum\n");
+    assert!(ran.err.contains("transferring"), "{}", ran.err);
+
+    let ran = run(&served, &["submit", "c:b/bad.bin", "gov:b/", "--wait", "--output", "json"]);
+    assert_eq!(ran.code, Some(1));
+    let lines = objects(&ran.out);
+    assert_eq!(lines.len(), 1, "one object: {}", ran.out);
+    assert_eq!(lines[0]["state"], "failed");
+    assert!(ran.err.contains("failed J00002 bad.bin: s3:GetObject"), "{}", ran.err);
+}
+
+/// An upgrade of the daemon in the middle of a transfer is none of the script's business.
+#[test]
+fn submit_with_wait_survives_a_crash_of_the_daemon() {
+    let mut served = Served::start();
+    let mut child = command(&served.endpoint(), &["submit", "c:b/hang.bin", "gov:b/", "--wait"])
+        .spawn()
+        .expect("it runs");
+    let _err = wait_for(&mut child, "transferring");
+    served.kill();
+    served.fake.end("J00001", JobState::Succeeded);
+    std::thread::sleep(Duration::from_millis(300));
+    served.restart();
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("J00001 succeeded"));
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_and_not_the_job() {
+    let served = Served::start();
+    let mut child = command(&served.endpoint(), &["submit", "c:b/hang.bin", "gov:b/", "--wait"])
+        .spawn()
+        .expect("it runs");
+    let mut err = wait_for(&mut child, "transferring");
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(killed.expect("kill runs").success());
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut err, &mut rest).expect("readable");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert!(rest.contains("the jobs go on: `causeway watch J00001`"), "{rest}");
+    assert_eq!(served.fake.state().jobs[0].state(), JobState::Running);
+}
+
+#[test]
+fn a_manifest_reports_each_fault_by_its_line_and_takes_the_rest() {
+    let served = Served::start();
+    let text = "{\"source\":\"c:b/a\",\"target\":\"gov:b/\"}\n\
+        {\"source\":\"c:b/a\",\"traget\":\"gov:b/\"}\n\
+        {\"source\":\"nowhere:b/a\",\"target\":\"gov:b/\"}\n\
+        {\"source\":\"c:b/d\",\"target\":\"gov:b/\",\"priority\":3}\n";
+    let ran = run_with_input(&served, &["submit", "--manifest", "-", "--priority", "9"], text);
+    assert_eq!(ran.code, Some(6));
+    assert!(ran.err.contains("error: line 2: column "), "{}", ran.err);
+    assert!(ran.err.contains("error: line 3: no remote `nowhere`"), "{}", ran.err);
+    assert!(ran.err.contains("2 accepted (0 were there already), 2 refused"), "{}", ran.err);
+    let priorities: Vec<i32> = served.fake.state().jobs.iter().map(|job| job.priority).collect();
+    assert_eq!(priorities, [9, 3]);
+
+    let ran = run_with_input(&served, &["submit", "--manifest", "-", "--output", "json"], text);
+    let mut lines: Vec<(u64, bool)> = objects(&ran.out)
+        .iter()
+        .map(|line| (line["line"].as_u64().expect("a number"), line["error"].is_null()))
+        .collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [(1, true), (2, false), (3, false), (4, true)]);
+}
+
+#[test]
+fn a_manifest_may_be_csv_and_long_and_mostly_broken() {
+    let served = Served::start();
+    let mut text = String::from("source,target,labels\n");
+    for number in 2..=5_001 {
+        let line = if number % 5 == 0 { "c:b/a,gov:b/,n=1" } else { "c:b/a,gov:b/" };
+        let _ = writeln!(text, "{line}");
+    }
+    let ran = run_with_input(&served, &["submit", "--manifest", "-"], &text);
+    assert_eq!(ran.code, Some(6));
+    assert_eq!(ran.out.lines().count(), 1_000);
+    assert_eq!(ran.err.lines().filter(|line| line.starts_with("error: line ")).count(), 4_000);
+    assert_eq!(served.fake.state().jobs.len(), 1_000);
+}
+
+#[test]
+fn a_manifest_with_wait_gives_one_outcome_a_line() {
+    let served = Served::start();
+    let text = "source,target,idempotency_key\nc:b/ok.bin,gov:b/,k\nc:b/ok.bin,gov:b/,k\n\
+        c:b/bad.bin,gov:b/,\n";
+    let arguments = &["submit", "--manifest", "-", "--wait", "--output", "json"];
+    let ran = run_with_input(&served, arguments, text);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    let mut lines: Vec<_> = objects(&ran.out)
+        .into_iter()
+        .map(|line| {
+            (line["line"].as_u64(), line["existed"].as_bool(), line["job"]["state"].clone())
+        })
+        .collect();
+    lines.sort_by_key(|line| line.0);
+    let expected = [
+        (Some(2), Some(false), "succeeded".into()),
+        (Some(3), Some(true), "succeeded".into()),
+        (Some(4), Some(false), "failed".into()),
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_prefix_is_submitted_object_by_object() {
+    let served = Served::start();
+    let ran = run(&served, &["submit", "--recursive", "c:b/p/", "gov:b/", "--wait"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(ran.out.lines().count(), 2);
+}
+
+#[test]
+fn a_watch_in_json_is_one_event_a_line_and_ends_with_the_jobs() {
+    let served = Served::start();
+    let ran = run(&served, &["submit", "c:b/ok.bin", "gov:b/"]);
+    let ran = run(&served, &["watch", ran.out.trim(), "--output", "json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let events = objects(&ran.out);
+    let last = events.iter().rfind(|event| event["event"] == "job").expect("a job");
+    assert_eq!(last["job"]["state"], "succeeded");
+    let ran = run(&served, &["watch"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""));
+    assert!(ran.err.contains("nothing to watch"), "{}", ran.err);
+}
+
+#[test]
+fn exit_codes_are_those_of_the_contract() {
+    let mut served = Served::start();
+    let refused = run(&served, &["submit", "nowhere:b/a", "gov:b/"]);
+    assert_eq!(refused.code, Some(6));
+    assert_eq!(refused.err, "error: refused: no remote `nowhere`\n");
+    assert_eq!(run(&served, &["submit", "nobody:b/a", "gov:b/"]).code, Some(5));
+    for arguments in [&["show", "J404"][..], &["watch", "J404"], &["pause", "J404"]] {
+        assert_eq!(run(&served, arguments).code, Some(4), "{arguments:?}");
+    }
+    assert_eq!(run(&served, &["submit"]).code, Some(2));
+    assert_eq!(run(&served, &["submit", "--manifest", "/nonexistent"]).code, Some(2));
+    let arguments = ["status", "--endpoint", "http://10.0.0.1:1"];
+    assert_eq!(run(&served, &arguments).code, Some(2));
+    run(&served, &["submit", "c:b/hang.bin", "gov:b/"]);
+    assert_eq!(run(&served, &["receipt", "J00001"]).code, Some(6));
+    assert_eq!(run(&served, &["pause", "J00001", "J404"]).code, Some(4));
+    served.kill();
+    let unreachable = run(&served, &["status"]);
+    assert_eq!(unreachable.code, Some(3));
+    assert!(unreachable.err.starts_with("error: cannot reach the daemon at unix:"));
+    assert!(unreachable.err.contains("is causewayd running"), "{}", unreachable.err);
+}
+
+#[test]
+fn everything_else_prints_what_it_got() {
+    let served = Served::start();
+    for _ in 0..5 {
+        run(&served, &["submit", "c:b/manual.bin", "gov:b/"]);
+    }
+    let ran = run(&served, &["jobs", "--limit", "3"]);
+    assert!(ran.out.starts_with("JOB     STATE"), "{}", ran.out);
+    assert_eq!(ran.out.lines().count(), 4);
+    assert!(ran.err.contains("--page-token 3"), "{}", ran.err);
+    let ran = run(&served, &["jobs", "--limit", "0", "--output", "json"]);
+    assert_eq!(objects(&ran.out).len(), 5);
+    let ran = run(&served, &["show", "J00001"]);
+    assert!(ran.out.contains("\n  #>\n"), "{}", ran.out);
+    let ran = run(&served, &["show", "J00001", "--output", "json"]);
+    assert_eq!(objects(&ran.out)[0]["parts"][0]["state"], "done");
+    let ran = run(&served, &["cancel", "J00001", "--output", "json"]);
+    assert_eq!(objects(&ran.out)[0]["state"], "cancelled");
+    let ran = run(&served, &["reprioritize", "--priority", "-5", "J00002"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "J00002  queued\n"));
+    let ran = run(&served, &["status"]);
+    assert!(ran.out.contains("jobs        3 queued"), "{}", ran.out);
+    let ran = run(&served, &["submit", "c:b/a", "gov:b/", "--dry-run", "--output", "json"]);
+    assert_eq!(objects(&ran.out)[0]["parts"], 3);
+    let ran = run(&served, &["limits", "set", "gov", "--write-bandwidth", "unlimited"]);
+    assert!(ran.out.contains("gov     1 B/s  unlimited  unlimited"), "{}", ran.out);
+    assert_eq!(served.fake.state().limits[0].write_bandwidth, Some(0));
+    let ran = run(&served, &["drain"]);
+    assert_eq!(ran.out, "draining: 1 jobs still run\n");
+    assert_eq!(run(&served, &["completions", "bash"]).code, Some(0));
+}
+
+/// `causeway jobs | head -1`: the reader leaves first.
+#[test]
+fn a_closed_stdout_is_no_panic() {
+    let served = Served::start();
+    let mut text = String::new();
+    for _ in 0..200 {
+        text.push_str("{\"source\":\"c:b/a\",\"target\":\"gov:b/\"}\n");
+    }
+    let mut child = command(&served.endpoint(), &["submit", "--manifest", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(text.as_bytes()).expect("read");
+    drop(stdin);
+    let done = ran(child.wait_with_output().expect("it ends"));
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    assert_eq!(served.fake.state().jobs.len(), 200, "what was submitted goes in all the same");
+
+    let mut child =
+        command(&served.endpoint(), &["jobs", "--limit", "0"]).spawn().expect("it runs");
+    drop(child.stdout.take());
+    assert_eq!(ran(child.wait_with_output().expect("it ends")).code, Some(0));
+}

@@ -1,0 +1,422 @@
+//! A stand-in for the daemon: the control API over a list of changes in memory.
+//!
+//! What a job does follows from its source: `…ok.bin` succeeds, `…bad.bin` fails, `…hang.bin` stays
+//! running. Remote `nobody` is not permitted, remote `nowhere` does not exist.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use causeway::v1::control_server::Control;
+use causeway::v1::{
+    ActionRequest, ActionResponse, ActionResult, DrainRequest, DrainResponse, Failure, Fault,
+    GetLimitsRequest, GetLimitsResponse, GetReceiptRequest, GetRequest, GetResponse, Job, JobKind,
+    JobState, ListRequest, ListResponse, Part, PartState, Plan, Progress, Receipt, RemoteLimits,
+    ReprioritizeRequest, Reset, SetLimitsRequest, SnapshotEnd, Stage, StateCount, StatusRequest,
+    StatusResponse, SubmitManyRequest, SubmitManyResponse, SubmitPrefixRequest, SubmitRequest,
+    SubmitResponse, WatchEvent, WatchRequest, submit_many_response::Outcome, watch_event::Event,
+};
+use futures::{Stream, StreamExt};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status, Streaming};
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What outlives a restart of the server.
+#[derive(Default)]
+pub struct State {
+    pub jobs: Vec<Job>,
+    /// Every change, in order; a cursor is a number of changes.
+    pub changes: Vec<Job>,
+    /// The cursors that watches asked for.
+    pub cursors: Vec<String>,
+    /// Ends the next watch stream after so many messages.
+    pub break_after: Option<usize>,
+    /// Cursors below this are answered with a reset.
+    pub oldest_cursor: usize,
+    pub limits: Vec<SetLimitsRequest>,
+    pub draining: bool,
+}
+
+#[derive(Clone)]
+pub struct Fake {
+    state: Arc<Mutex<State>>,
+    changed: Arc<watch::Sender<usize>>,
+}
+
+impl Fake {
+    pub fn new() -> Self {
+        Self { state: Arc::default(), changed: Arc::new(watch::Sender::new(0)) }
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no test panics with the lock")
+    }
+
+    /// Makes a durable change.
+    pub fn change(&self, id: &str, change: impl FnOnce(&mut Job)) {
+        let mut state = self.state();
+        let job = state.jobs.iter_mut().find(|job| job.id == id).expect("a job");
+        change(job);
+        job.revision += 1;
+        let job = job.clone();
+        state.changes.push(job);
+        self.changed.send_replace(state.changes.len());
+    }
+
+    pub fn end(&self, id: &str, end: JobState) {
+        self.change(id, |job| {
+            job.state = end.into();
+            job.stage = Stage::Unspecified.into();
+            if end == JobState::Failed {
+                job.failure = Some(Failure {
+                    class: "permanent".into(),
+                    message: "s3:GetObject on b/bad.bin: the source changed".into(),
+                    ..Default::default()
+                });
+            }
+            if end == JobState::Succeeded {
+                job.receipt = Some(Receipt {
+                    job_id: job.id.clone(),
+                    kind: job.kind,
+                    blake3: "af13".into(),
+                    verified_by: "s3-checksum".into(),
+                    ..Default::default()
+                });
+            }
+        });
+    }
+
+    pub fn add(&self, request: &SubmitRequest) -> Result<SubmitResponse, Status> {
+        let spec = request.transfer.clone().unwrap_or_default();
+        if self.state().draining {
+            return Err(Status::unavailable("draining"));
+        }
+        if spec.source.starts_with("nobody:") {
+            return Err(Status::permission_denied("role viewer may not submit"));
+        }
+        if spec.source.starts_with("nowhere:") {
+            return Err(Status::invalid_argument("no remote `nowhere`"));
+        }
+        if request.dry_run {
+            let plan = Plan { parts: 3, part_size: 5 << 20, ..Default::default() };
+            return Ok(SubmitResponse { plan: Some(plan), ..Default::default() });
+        }
+        let mut state = self.state();
+        let key = &request.idempotency_key;
+        if let Some(job) =
+            state.jobs.iter().find(|job| key.is_some() && job.idempotency_key == *key)
+        {
+            return Ok(SubmitResponse { job: Some(job.clone()), existed: true, plan: None });
+        }
+        let job = Job {
+            id: format!("J{:05}", state.jobs.len() + 1),
+            kind: JobKind::Transfer.into(),
+            state: JobState::Queued.into(),
+            transfer: Some(spec.clone()),
+            priority: request.priority,
+            labels: request.labels.clone(),
+            idempotency_key: key.clone(),
+            revision: 1,
+            ..Default::default()
+        };
+        state.jobs.push(job.clone());
+        state.changes.push(job.clone());
+        self.changed.send_replace(state.changes.len());
+        drop(state);
+        self.run(&job.id, &spec.source);
+        Ok(SubmitResponse { job: Some(job), existed: false, plan: None })
+    }
+
+    fn run(&self, id: &str, source: &str) {
+        let end = match source {
+            source if source.ends_with("ok.bin") => JobState::Succeeded,
+            source if source.ends_with("bad.bin") => JobState::Failed,
+            source if source.ends_with("hang.bin") => JobState::Running,
+            _ => return,
+        };
+        let (fake, id) = (self.clone(), id.to_owned());
+        tokio::spawn(async move {
+            fake.change(&id, |job| {
+                job.state = JobState::Running.into();
+                job.stage = Stage::Transferring.into();
+                job.bytes_total = Some(100);
+            });
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if end != JobState::Running {
+                fake.end(&id, end);
+            }
+        });
+    }
+
+    fn find(&self, id: &str) -> Result<Job, Status> {
+        let state = self.state();
+        let job = state.jobs.iter().find(|job| job.id == id);
+        job.cloned().ok_or_else(|| Status::not_found(format!("no job `{id}`")))
+    }
+
+    fn act(
+        &self,
+        selection: Option<causeway::v1::Selection>,
+        change: impl Fn(&mut Job),
+    ) -> ActionResponse {
+        let selection = selection.unwrap_or_default();
+        let ids = match selection.job_ids.is_empty() {
+            true => self.state().jobs.iter().map(|job| job.id.clone()).collect(),
+            false => selection.job_ids,
+        };
+        let mut answer = ActionResponse::default();
+        for job_id in ids {
+            let result = match self.find(&job_id) {
+                Ok(_) => {
+                    self.change(&job_id, &change);
+                    answer.changed += 1;
+                    let state = self.find(&job_id).expect("it is there").state;
+                    ActionResult { job_id, state, fault: None }
+                }
+                Err(status) => {
+                    answer.refused += 1;
+                    let fault =
+                        Fault { code: Code::NotFound.into(), message: status.message().into() };
+                    ActionResult { job_id, state: 0, fault: Some(fault) }
+                }
+            };
+            answer.results.push(result);
+        }
+        answer
+    }
+
+    /// Sends a snapshot where one is due, and then every change.
+    async fn feed(self, request: WatchRequest, sender: mpsc::Sender<Result<WatchEvent, Status>>) {
+        let mut left = self.state().break_after.take().unwrap_or(usize::MAX);
+        let mut send = async |cursor: String, event: Event| {
+            if left == 0 {
+                return false;
+            }
+            left -= 1;
+            sender.send(Ok(WatchEvent { cursor, event: Some(event) })).await.is_ok()
+        };
+        let wanted =
+            |id: &str| request.job_ids.is_empty() || request.job_ids.iter().any(|j| j == id);
+        let mut next = request.cursor.parse().unwrap_or(0);
+        let is_stale = !request.cursor.is_empty() && next < self.state().oldest_cursor;
+        if is_stale && !send(String::new(), Event::Reset(Reset { reason: "old".into() })).await {
+            return;
+        }
+        if request.cursor.is_empty() || is_stale {
+            let (jobs, at) = {
+                let state = self.state();
+                (state.jobs.clone(), state.changes.len())
+            };
+            for job in jobs {
+                let is_ended = causeway::words::is_ended(job.state());
+                let is_shown = wanted(&job.id) && (!is_ended || !request.job_ids.is_empty());
+                if is_shown && !send(at.to_string(), Event::Job(job)).await {
+                    return;
+                }
+            }
+            if !send(at.to_string(), Event::SnapshotEnd(SnapshotEnd {})).await {
+                return;
+            }
+            next = at;
+        }
+        let mut changed = self.changed.subscribe();
+        loop {
+            let news = self.state().changes[next..].to_vec();
+            for job in news {
+                next += 1;
+                if !wanted(&job.id) {
+                    continue;
+                }
+                let progress = Progress { job_id: job.id.clone(), ..Default::default() };
+                let sent = send(next.to_string(), Event::Job(job)).await
+                    && send(String::new(), Event::Progress(progress)).await;
+                if !sent {
+                    return;
+                }
+            }
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn outcome(line: u64, answer: Result<SubmitResponse, Status>) -> SubmitManyResponse {
+    let outcome = match answer {
+        Ok(accepted) => Outcome::Accepted(accepted),
+        Err(status) => Outcome::Refused(Fault {
+            code: status.code().into(),
+            message: status.message().to_owned(),
+        }),
+    };
+    SubmitManyResponse { line, outcome: Some(outcome) }
+}
+
+#[tonic::async_trait]
+impl Control for Fake {
+    type SubmitManyStream = Answers<SubmitManyResponse>;
+    type SubmitPrefixStream = Answers<SubmitManyResponse>;
+    type WatchStream = Answers<WatchEvent>;
+
+    async fn submit(
+        &self,
+        request: Request<SubmitRequest>,
+    ) -> Result<Response<SubmitResponse>, Status> {
+        self.add(request.get_ref()).map(Response::new)
+    }
+
+    async fn submit_many(
+        &self,
+        request: Request<Streaming<SubmitManyRequest>>,
+    ) -> Result<Response<Self::SubmitManyStream>, Status> {
+        let fake = self.clone();
+        let answers = request.into_inner().map(move |request| {
+            let request = request?;
+            let answer = fake.add(&request.request.unwrap_or_default());
+            Ok(outcome(request.line, answer))
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn submit_prefix(
+        &self,
+        request: Request<SubmitPrefixRequest>,
+    ) -> Result<Response<Self::SubmitPrefixStream>, Status> {
+        let base = request.into_inner().request.unwrap_or_default();
+        let answers: Vec<_> = [(1, "a-ok.bin"), (2, "b-ok.bin")]
+            .into_iter()
+            .map(|(line, key)| {
+                let mut request = base.clone();
+                let spec = request.transfer.get_or_insert_default();
+                spec.source.push_str(key);
+                Ok(outcome(line, self.add(&request)))
+            })
+            .collect();
+        Ok(Response::new(Box::pin(futures::stream::iter(answers))))
+    }
+
+    async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
+        let part = |number, state: PartState| Part {
+            number,
+            state: state.into(),
+            attempts: 1,
+            ..Default::default()
+        };
+        let parts = vec![part(1, PartState::Done), part(2, PartState::Active)];
+        let job = self.find(&request.get_ref().job_id)?;
+        Ok(Response::new(GetResponse { job: Some(job), parts }))
+    }
+
+    async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+        let request = request.into_inner();
+        let start: usize = request.page_token.parse().unwrap_or(0);
+        let size = usize::try_from(request.page_size).expect("small").min(2);
+        let state = self.state();
+        let jobs: Vec<Job> = state.jobs.iter().rev().skip(start).take(size).cloned().collect();
+        let next = start + jobs.len();
+        let next_page_token =
+            if next < state.jobs.len() { next.to_string() } else { String::new() };
+        Ok(Response::new(ListResponse { jobs, next_page_token }))
+    }
+
+    async fn watch(
+        &self,
+        request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let request = request.into_inner();
+        for id in &request.job_ids {
+            self.find(id)?;
+        }
+        self.state().cursors.push(request.cursor.clone());
+        let (sender, receiver) = mpsc::channel(1);
+        tokio::spawn(self.clone().feed(request, sender));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn pause(
+        &self,
+        request: Request<ActionRequest>,
+    ) -> Result<Response<ActionResponse>, Status> {
+        let selection = request.into_inner().selection;
+        Ok(Response::new(self.act(selection, |job| job.state = JobState::Paused.into())))
+    }
+
+    async fn resume(
+        &self,
+        request: Request<ActionRequest>,
+    ) -> Result<Response<ActionResponse>, Status> {
+        let selection = request.into_inner().selection;
+        Ok(Response::new(self.act(selection, |job| job.state = JobState::Queued.into())))
+    }
+
+    async fn cancel(
+        &self,
+        request: Request<ActionRequest>,
+    ) -> Result<Response<ActionResponse>, Status> {
+        let selection = request.into_inner().selection;
+        Ok(Response::new(self.act(selection, |job| job.state = JobState::Cancelled.into())))
+    }
+
+    async fn retry(
+        &self,
+        request: Request<ActionRequest>,
+    ) -> Result<Response<ActionResponse>, Status> {
+        let selection = request.into_inner().selection;
+        Ok(Response::new(self.act(selection, |job| job.state = JobState::Queued.into())))
+    }
+
+    async fn reprioritize(
+        &self,
+        request: Request<ReprioritizeRequest>,
+    ) -> Result<Response<ActionResponse>, Status> {
+        let ReprioritizeRequest { selection, priority } = request.into_inner();
+        Ok(Response::new(self.act(selection, |job| job.priority = priority)))
+    }
+
+    async fn get_limits(
+        &self,
+        _: Request<GetLimitsRequest>,
+    ) -> Result<Response<GetLimitsResponse>, Status> {
+        let gov =
+            RemoteLimits { remote: "gov".into(), read_bandwidth: Some(1), ..Default::default() };
+        Ok(Response::new(GetLimitsResponse { remotes: vec![gov] }))
+    }
+
+    async fn set_limits(
+        &self,
+        request: Request<SetLimitsRequest>,
+    ) -> Result<Response<GetLimitsResponse>, Status> {
+        self.state().limits.push(request.into_inner());
+        self.get_limits(Request::new(GetLimitsRequest::default())).await
+    }
+
+    async fn get_receipt(
+        &self,
+        request: Request<GetReceiptRequest>,
+    ) -> Result<Response<Receipt>, Status> {
+        let job = self.find(&request.get_ref().job_id)?;
+        let missing = || Status::failed_precondition("the job has not succeeded");
+        Ok(Response::new(job.receipt.ok_or_else(missing)?))
+    }
+
+    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+        let queued = StateCount { state: JobState::Queued.into(), count: 3 };
+        Ok(Response::new(StatusResponse {
+            version: "0.0.0-fake".into(),
+            ready: true,
+            jobs: vec![queued],
+            ..Default::default()
+        }))
+    }
+
+    async fn drain(
+        &self,
+        request: Request<DrainRequest>,
+    ) -> Result<Response<DrainResponse>, Status> {
+        let draining = !request.get_ref().undo;
+        self.state().draining = draining;
+        Ok(Response::new(DrainResponse { draining, jobs_running: 1 }))
+    }
+}

@@ -1,0 +1,9 @@
+//! The client against a stand-in for the daemon: the library over a socket, and the command line as a
+//! process.
+
+#![allow(missing_debug_implementations, reason = "tests")]
+
+mod command;
+mod fake;
+mod library;
+mod server;
