@@ -25,6 +25,9 @@ use crate::watch::{Options, Watch};
 /// patience of a person.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// An action may be for a million jobs, and each change is on disk before the answer comes.
+const ACTION_DEADLINE: Duration = Duration::from_secs(600);
+
 /// A page of 1,000 jobs with long presigned sources is larger than tonic's 4 MiB.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
@@ -105,7 +108,8 @@ impl Client {
 
     /// Pauses, resumes, cancels or retries the selected jobs.
     pub async fn act(&self, action: Action, selection: Selection) -> Result<ActionResponse, Error> {
-        let request = timed(ActionRequest { selection: Some(selection) });
+        let mut request = Request::new(ActionRequest { selection: Some(selection) });
+        request.set_timeout(ACTION_DEADLINE);
         let mut grpc = self.grpc();
         self.answer(match action {
             Action::Pause => grpc.pause(request).await,
@@ -121,8 +125,10 @@ impl Client {
         selection: Selection,
         priority: i32,
     ) -> Result<ActionResponse, Error> {
-        let request = ReprioritizeRequest { selection: Some(selection), priority };
-        self.answer(self.grpc().reprioritize(timed(request)).await)
+        let message = ReprioritizeRequest { selection: Some(selection), priority };
+        let mut request = Request::new(message);
+        request.set_timeout(ACTION_DEADLINE);
+        self.answer(self.grpc().reprioritize(request).await)
     }
 
     /// The limits in force, of one remote or of all.

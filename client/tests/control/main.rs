@@ -7,3 +7,4 @@ mod command;
 mod fake;
 mod library;
 mod server;
+mod service;

@@ -59,6 +59,9 @@ pub fn state(job: &Job) -> String {
         (JobState::Running, Some(stage)) => stage.to_owned(),
         (state, _) => state.word().unwrap_or("unknown").to_owned(),
     };
+    if job.state() != JobState::Running {
+        return phrase;
+    }
     if let Some(reason) = job.wait_reason().word() {
         phrase.push_str(", waits: ");
         phrase.push_str(reason);

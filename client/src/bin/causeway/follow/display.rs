@@ -29,23 +29,31 @@ pub trait Display {
 
 /// On stderr: bars when it is a terminal, else plain lines.
 #[derive(Debug)]
-pub enum Progress {
+pub struct Progress {
+    form: Form,
+    /// An outage is announced once, however many tries it takes.
+    is_lost: bool,
+}
+
+#[derive(Debug)]
+enum Form {
     Bars(Bars),
     Lines(Lines),
 }
 
 impl Progress {
     pub fn new() -> Self {
-        match io::stderr().is_terminal() {
-            true => Self::Bars(Bars::new()),
-            false => Self::Lines(Lines::new()),
-        }
+        let form = match io::stderr().is_terminal() {
+            true => Form::Bars(Bars::new()),
+            false => Form::Lines(Lines::new()),
+        };
+        Self { form, is_lost: false }
     }
 
-    fn say(&mut self, text: &str) {
-        match self {
-            Self::Bars(bars) => bars.say(text),
-            Self::Lines(_) => crate::print::note(text),
+    fn say(&self, text: &str) {
+        match &self.form {
+            Form::Bars(bars) => bars.say(text),
+            Form::Lines(_) => crate::print::note(text),
         }
     }
 }
@@ -53,22 +61,29 @@ impl Progress {
 impl Display for Progress {
     fn event(&mut self, event: &Event) -> anyhow::Result<()> {
         match event {
-            Event::Lost { reason, .. } => self.say(&format!("{reason}; trying again")),
-            Event::Restored { .. } => self.say("connected again"),
+            Event::Lost { reason, .. } => {
+                if !std::mem::replace(&mut self.is_lost, true) {
+                    self.say(&format!("{reason}; trying again"));
+                }
+            }
+            Event::Restored { .. } => {
+                self.is_lost = false;
+                self.say("connected again");
+            }
             Event::Reset { .. } | Event::SnapshotEnd | Event::Job(_) | Event::Progress(_) => {}
         }
         Ok(())
     }
 
     fn changed(&mut self, tracker: &Tracker, event: &Event) {
-        match self {
-            Self::Bars(bars) => bars.draw(tracker),
-            Self::Lines(lines) => lines.changed(tracker, event),
+        match &mut self.form {
+            Form::Bars(bars) => bars.draw(tracker),
+            Form::Lines(lines) => lines.changed(tracker, event),
         }
     }
 
     fn ended(&mut self, job: &Job) -> anyhow::Result<()> {
-        if let Self::Lines(lines) = self {
+        if let Form::Lines(lines) = &mut self.form {
             lines.forget(&job.id);
         }
         self.say(&super::figures::ending(job));
@@ -76,16 +91,16 @@ impl Display for Progress {
     }
 
     fn tick(&mut self, tracker: &Tracker) {
-        match self {
-            Self::Bars(bars) => bars.draw(tracker),
-            Self::Lines(lines) => lines.tick(tracker),
+        match &mut self.form {
+            Form::Bars(bars) => bars.draw(tracker),
+            Form::Lines(lines) => lines.tick(tracker),
         }
     }
 
     fn finish(&mut self) {
-        match self {
-            Self::Bars(bars) => bars.clear(),
-            Self::Lines(_) => {}
+        match &mut self.form {
+            Form::Bars(bars) => bars.clear(),
+            Form::Lines(_) => {}
         }
     }
 

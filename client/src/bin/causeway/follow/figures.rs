@@ -36,7 +36,7 @@ impl Figures {
             rate: job.bytes_per_second,
             eta_seconds: None,
             stage: stage(job, job.stage()),
-            wait: wait(job.wait_reason(), &job.wait_detail),
+            wait: wait(job, job.wait_reason(), &job.wait_detail),
         }
     }
 
@@ -47,7 +47,7 @@ impl Figures {
             rate: progress.bytes_per_second,
             eta_seconds: progress.eta_seconds,
             stage: stage(job, progress.stage()),
-            wait: wait(progress.wait_reason(), &progress.wait_detail),
+            wait: wait(job, progress.wait_reason(), &progress.wait_detail),
         }
     }
 
@@ -98,7 +98,7 @@ pub fn name(job: &Job) -> String {
 }
 
 fn stage(job: &Job, stage: Stage) -> &'static str {
-    match (job.state(), stage.word()) {
+    match (job.state(), stage.word().or(job.stage().word())) {
         (JobState::Running, _) if job.cancel_requested => "cancelling",
         (JobState::Running, _) if job.pause_requested => "pausing",
         (JobState::Running, Some(stage)) => stage,
@@ -106,8 +106,8 @@ fn stage(job: &Job, stage: Stage) -> &'static str {
     }
 }
 
-fn wait(reason: WaitReason, detail: &str) -> Option<String> {
-    let reason = reason.word()?;
+fn wait(job: &Job, reason: WaitReason, detail: &str) -> Option<String> {
+    let reason = reason.word().filter(|_| job.state() == JobState::Running)?;
     Some(match detail {
         "" => reason.to_owned(),
         detail => plain(&format!("{reason}, {detail}")),

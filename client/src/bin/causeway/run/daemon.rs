@@ -60,7 +60,8 @@ fn overview(status: &StatusResponse) -> String {
         ("in flight", format!("{} parts", status.parts_in_flight)),
         ("memory", memory),
     ] {
-        text.push_str(&format!("{name:<12}{}\n", plain(&value)));
+        text.push_str(format!("{name:<12}{}", plain(&value)).trim_end());
+        text.push('\n');
     }
     text
 }
