@@ -1,1 +1,13 @@
-//! Skeleton.
+//! What the whole-system tests share: a cloud, a daemon and a client, all real, all on loopback.
+//!
+//! A [`World`] is two endpoints and a work directory. [`World::start`] runs the real `causewayd` there
+//! as a process, [`World::causeway`] the real client. A daemon that said WARN or ERROR without being
+//! expected to fails its test when it is stopped.
+
+mod daemon;
+mod peers;
+mod world;
+
+pub use daemon::{Daemon, LogCheck};
+pub use peers::{Fs, Moto, Peer};
+pub use world::{Output, World, binary, images, venv};

@@ -1,0 +1,125 @@
+//! One object across two partitions, by the real programs, against the sandbox.
+
+use anyhow::{Context as _, Result, ensure};
+use e2e::{LogCheck, World, images};
+use sandbox::{Attributes, Sink, BucketOptions, EndpointOptions, Synthetic};
+
+const SOURCE: &str = "commercial:images/ami-0abc.bin";
+const TARGET: &str = "gov:landing/ami-0abc.bin";
+
+/// The main job, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_arrives_with_its_bytes_and_a_receipt() -> Result<()> {
+    let world = World::new().await?;
+    let bytes = images(100 << 20);
+    world.put("ami-0abc.bin", bytes.clone()).await?;
+    let daemon = world.start().await?;
+    let receipt = world.carry(&[SOURCE, TARGET]).await?;
+    world.assert_landed("ami-0abc.bin", &bytes).await?;
+    ensure!(receipt["blake3"] == blake3::hash(&bytes).to_hex().as_str(), "{receipt}");
+    ensure!(receipt["verified_by"] == "s3-checksum", "{receipt}");
+    ensure!(receipt["bytes_sent"] == 100 << 20, "{receipt}");
+    ensure!(receipt["source"]["partition"] == "aws", "{receipt}");
+    ensure!(receipt["target"]["partition"] == "aws-us-gov", "{receipt}");
+    ensure!(receipt["target"]["size"] == 100 << 20, "{receipt}");
+    daemon.stop(LogCheck::Clean).await
+}
+
+/// What `b3sum` prints is what the receipt says.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_receipt_agrees_with_b3sum() -> Result<()> {
+    let world = World::new().await?;
+    let bytes = images((33 << 20) + 12_345);
+    let file = world.path("object");
+    std::fs::write(&file, &bytes)?;
+    world.put("ami-0abc.bin", bytes).await?;
+    let daemon = world.start().await?;
+    let receipt = world.carry(&[SOURCE, TARGET]).await?;
+    let b3sum = tokio::process::Command::new("b3sum").arg("--no-names").arg(&file).output().await;
+    let b3sum = String::from_utf8(b3sum.context("tests/run installs b3sum")?.stdout)?;
+    ensure!(receipt["blake3"] == b3sum.trim(), "{receipt} is not {b3sum}");
+    daemon.stop(LogCheck::Clean).await
+}
+
+/// Every size at which something changes: nothing, one byte, one PutObject, the first multipart.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_size_arrives() -> Result<()> {
+    let world = World::new().await?;
+    let mib = 1 << 20;
+    let sizes = [0, 1, 1024, 1025, mib, 5 * mib, 8 * mib, 8 * mib + 1, 16 * mib, 21 * mib + 7];
+    let daemon = world.start().await?;
+    let mut jobs = Vec::new();
+    for size in sizes {
+        let key = format!("size-{size}.bin");
+        world.put(&key, images(size)).await?;
+        let (source, target) = (format!("commercial:images/{key}"), format!("gov:landing/{key}"));
+        jobs.push((size, key, world.submit(&[&source, &target]).await?));
+    }
+    for (size, key, id) in jobs {
+        world.causeway(&["watch", &id]).await?.expect_code(0)?;
+        let bytes = images(size);
+        world.assert_landed(&key, &bytes).await?;
+        let receipt = world.json(&["receipt", &id]).await?;
+        ensure!(receipt["blake3"] == blake3::hash(&bytes).to_hex().as_str(), "{size}: {receipt}");
+    }
+    daemon.stop(LogCheck::Clean).await
+}
+
+/// EC2 writes the AMI's name and description on the object: they have to come along.
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_headers_and_tags_come_along() -> Result<()> {
+    let world = World::new().await?;
+    let header = |name: &'static str, value: &'static str| {
+        (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
+    };
+    let attributes = Attributes {
+        headers: vec![
+            header("content-type", "application/x-ami"),
+            header("content-encoding", "identity"),
+            header("content-language", "en"),
+            header("content-disposition", "attachment; filename=a.bin"),
+            header("cache-control", "no-store"),
+        ],
+        metadata: [("ami-name", "golden"), ("ami-owner-account", "111122223333")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        tags: [("team", "images"), ("stage", "prod")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        ..Attributes::default()
+    };
+    let daemon = world.start().await?;
+    for (key, len) in [("small.bin", 1 << 20), ("large.bin", 20 << 20)] {
+        world.commercial.put("images", key, images(len), attributes.clone()).await?;
+        let (source, target) = (format!("commercial:images/{key}"), format!("gov:landing/{key}"));
+        world.carry(&[&source, &target, "--tag", "by=causeway"]).await?;
+        let landed = world.gov.object("landing", key).context("landed")?;
+        ensure!(landed.attributes.metadata == attributes.metadata, "{:?}", landed.attributes);
+        for (name, value) in &attributes.headers {
+            ensure!(landed.attributes.header(name.as_str()) == value.to_str().ok(), "{name}");
+        }
+        let mut tags = attributes.tags.clone();
+        tags.insert("by".into(), "causeway".into());
+        ensure!(landed.attributes.tags == tags, "{:?}", landed.attributes.tags);
+    }
+    daemon.stop(LogCheck::Clean).await
+}
+
+/// A small bastion carries any image: memory does not depend on part size.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_stays_bounded_with_512_mib_parts() -> Result<()> {
+    let size = std::env::var("CAUSEWAY_TEST_GIB").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
+    let image = Synthetic::new(7, size << 30);
+    let sink = BucketOptions { sink: Some(Sink { compare: Some(image.clone()) }), ..Default::default() };
+    let gov = EndpointOptions::gov().bucket_with("landing", sink);
+    let mut world = World::of(EndpointOptions::commercial().bucket("images"), gov).await?;
+    world.config.set("transfer.max_parts_in_flight", 32)?;
+    world.commercial.put("images", "ami-0abc.bin", image, Attributes::default()).await?;
+    let daemon = world.start().await?;
+    let receipt = world.carry(&[SOURCE, TARGET, "--part-size", "512MiB"]).await?;
+    ensure!(receipt["target"]["size"] == size << 30, "{receipt}");
+    let resident = daemon.resident_max_kib()?;
+    eprintln!("{size} GiB in 512 MiB parts: {} MiB resident at the most", resident >> 10);
+    ensure!(resident <= 160 << 10, "{} MiB resident", resident >> 10);
+    daemon.stop(LogCheck::Clean).await
+}
