@@ -9,11 +9,23 @@
 //! - A presigned URL's query is in no error, log or `Debug`.
 
 mod error;
+mod remedy;
+
 mod habits;
-mod list;
-mod presigned;
+
 mod s3;
+
+mod presigned;
+
 mod target;
+
+mod list;
+
+mod call;
+mod classify;
+mod frames;
+mod head;
+mod tags;
 
 use std::fmt;
 use std::pin::Pin;
@@ -25,12 +37,12 @@ use futures::Stream;
 
 pub use error::{Error, Exchange};
 pub use habits::{Habits, PartChecksum};
+pub use head::Existing;
 pub use list::{ListedObject, Page, list};
 pub use presigned::PresignedObject;
 pub use s3::S3Object;
 pub use target::{
-    Attributes, CreatedUpload, Existing, ListedPart, PartAck, PartError, PartFrames, S3Target,
-    SealedPart,
+    Attributes, CreatedUpload, ListedPart, PartAck, PartError, PartFrames, S3Target, SealedPart,
 };
 
 use crate::base::Pace;

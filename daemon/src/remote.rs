@@ -5,21 +5,53 @@
 //! - The SDK's default credential chain is never used: `AWS_*` variables would serve every remote
 //!   with the same keys. Each remote's provider is built from its own configuration alone.
 //! - A remote's partition comes from its region; an identity of another partition is refused.
+//! - The SDK neither retries nor times out a body: `transfer` does both, in one place.
 //! - No secret is printable.
 
-pub mod partition;
-pub mod secret;
+pub mod trust;
+
+mod credentials;
+mod error;
+mod http;
+mod identity;
+mod partition;
+mod resolver;
+mod secret;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use aws_config::identity::IdentityCache;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_types::checksum_config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_types::SdkConfig;
 
+pub use credentials::Credentials;
+pub use error::Error;
+pub use http::{CONNECT_TIMEOUT, POOL_IDLE};
+pub use identity::Identity;
 pub use partition::partition_of;
+pub use resolver::Spread;
 pub use secret::Secret;
 
 use crate::base::{Limits, Pace, SharedObserver};
-use crate::model::{FailureClass, RemoteName, Timestamp};
+use crate::model::{RemoteName, Timestamp};
+
+/// Credentials are renewed this long before they expire.
+const RENEW_BEFORE: Duration = Duration::from_secs(300);
+/// How long a provider may take to give credentials.
+const CREDENTIALS_PATIENCE: Duration = Duration::from_secs(20);
+/// How long one request to STS may take.
+const STS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How one remote is reached, as the configuration says it.
 #[derive(Debug, Clone)]
@@ -31,6 +63,7 @@ pub struct Options {
     pub expected_account: Option<String>,
     pub fips: bool,
     pub dual_stack: bool,
+    /// Buckets in the path rather than in the host name.
     pub path_style: bool,
     pub s3_endpoint: Option<String>,
     pub sts_endpoint: Option<String>,
@@ -39,76 +72,88 @@ pub struct Options {
     pub limits: Limits,
 }
 
-/// Where a remote's credentials come from. Exactly one place, always named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credentials {
-    /// A profile of the AWS configuration files.
-    Profile(String),
-    Static {
-        access_key_id: String,
-        secret_access_key: Secret,
-        session_token: Option<Secret>,
-    },
-    /// A role, assumed with a profile's credentials or else the instance's.
-    AssumeRole {
-        role_arn: String,
-        source_profile: Option<String>,
-        external_id: Option<String>,
-    },
-    /// The instance's own role.
-    Imds,
-}
-
-/// Who a remote is, where STS was asked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Identity {
-    pub account: Option<String>,
-    pub arn: Option<String>,
-}
-
-/// Why a remote cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("remote '{remote}': '{region}' belongs to no known partition")]
-    UnknownPartition { remote: RemoteName, region: String },
-}
-
-impl Error {
-    /// Who acts next.
-    pub fn class(&self) -> FailureClass {
-        match self {
-            Self::UnknownPartition { .. } => FailureClass::Permanent,
-        }
-    }
-}
-
 /// One side that the daemon can reach.
 #[derive(Debug)]
 pub struct Remote {
-    name: RemoteName,
     region: String,
-    partition: &'static str,
+    expected: identity::Expected,
     pace: Arc<Pace>,
     observer: SharedObserver,
     sdk: SdkConfig,
+    sts: SdkConfig,
+    asks_sts: bool,
+    credentials: credentials::Watched,
+    identity: ArcSwap<Identity>,
     s3_endpoint: Option<String>,
     path_style: bool,
 }
 
 impl Remote {
-    /// Builds the configuration and, unless the remote is an S3-compatible server without STS, checks
-    /// who it is.
+    /// Builds the configuration without asking anyone anything.
+    ///
+    /// # Errors
+    /// Where the configuration cannot work.
+    pub async fn build(options: Options, observer: SharedObserver) -> Result<Self, Error> {
+        let Options { name, region, .. } = &options;
+        let partition = partition_of(region).ok_or_else(|| Error::UnknownPartition {
+            remote: name.clone(),
+            region: region.clone(),
+        })?;
+        let expected = identity::Expected {
+            remote: name.clone(),
+            partition,
+            account: options.expected_account.clone(),
+        };
+        if let Credentials::AssumeRole { role_arn, .. } = &options.credentials {
+            expected.check_arn(role_arn)?;
+        }
+        let base = sdk_config(&options)?;
+        let sts = sts_config(&base, options.sts_endpoint.as_deref());
+        let credentials = credentials::provider(name, &options.credentials, &sts).await;
+        let shared = SharedCredentialsProvider::new(credentials.clone());
+        Ok(Self {
+            pace: Pace::new(name.as_str(), options.limits, Arc::clone(&observer)),
+            observer,
+            expected,
+            sdk: base.into_builder().credentials_provider(shared.clone()).build(),
+            sts: sts.into_builder().credentials_provider(shared).build(),
+            asks_sts: options.s3_endpoint.is_none() || options.sts_endpoint.is_some(),
+            credentials,
+            identity: ArcSwap::default(),
+            region: options.region,
+            s3_endpoint: options.s3_endpoint,
+            path_style: options.path_style,
+        })
+    }
+
+    /// Builds the configuration and checks who it is, see [`Remote::check_identity`].
     ///
     /// # Errors
     /// Where the configuration cannot work, or the identity is not the expected one.
     pub async fn connect(options: Options, observer: SharedObserver) -> Result<Arc<Self>, Error> {
-        let _ = (options, observer);
-        todo!()
+        let remote = Self::build(options, observer).await?;
+        remote.check_identity().await?;
+        Ok(Arc::new(remote))
+    }
+
+    /// Asks STS who this is. A server with an S3 endpoint of its own and no STS endpoint is not
+    /// asked: its identity stays empty.
+    ///
+    /// # Errors
+    /// Where STS refuses, or names another account or partition than expected.
+    pub async fn check_identity(&self) -> Result<Identity, Error> {
+        if !self.asks_sts {
+            return Ok(Identity::default());
+        }
+        let identity = identity::ask(self.name(), &self.sts).await?;
+        self.expected.check(&identity)?;
+        self.identity.store(Arc::new(identity.clone()));
+        Ok(identity)
     }
 
     /// The remote's name.
     pub fn name(&self) -> &RemoteName {
-        &self.name
+        &self.expected.remote
     }
 
     /// Its region.
@@ -118,7 +163,7 @@ impl Remote {
 
     /// The partition of its region.
     pub fn partition(&self) -> &'static str {
-        self.partition
+        self.expected.partition
     }
 
     /// Its limits, in force.
@@ -146,26 +191,81 @@ impl Remote {
         self.path_style
     }
 
-    /// What people are told of where it is: the S3 endpoint, or `AWS REGION`.
+    /// What people are told of where it is: the S3 endpoint, or the region.
     pub fn endpoint(&self) -> String {
         self.s3_endpoint.clone().unwrap_or_else(|| format!("AWS {}", self.region))
     }
 
     /// Who the last check found; empty where STS is not asked.
     pub fn identity(&self) -> Identity {
-        todo!()
+        Identity::clone(&self.identity.load())
     }
 
     /// When the credentials in use expire; `None` where they do not, or none were needed yet.
     pub fn credentials_expire_at(&self) -> Option<Timestamp> {
-        todo!()
-    }
-
-    /// Asks STS who this is.
-    ///
-    /// # Errors
-    /// Where STS refuses, or names another account or partition than expected.
-    pub async fn check_identity(&self) -> Result<Identity, Error> {
-        todo!()
+        self.credentials.expire_at()
     }
 }
+
+fn sdk_config(options: &Options) -> Result<SdkConfig, Error> {
+    let client = http::client(options.ca_bundle.as_deref()).map_err(|source| Error::CaBundle {
+        remote: options.name.clone(),
+        path: options.ca_bundle.clone().unwrap_or_default(),
+        source,
+    })?;
+    let cache =
+        IdentityCache::lazy().buffer_time(RENEW_BEFORE).load_timeout(CREDENTIALS_PATIENCE).build();
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(options.region.clone()))
+        .http_client(client)
+        .identity_cache(cache)
+        .retry_config(RetryConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build())
+        .sleep_impl(TokioSleep::new())
+        .time_source(SystemTimeSource::new())
+        // Checksums are asked for by name where they are wanted. What is read is hashed here already,
+        // so that the SDK must not do it again.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .use_fips(options.fips)
+        .use_dual_stack(options.dual_stack);
+    config.set_app_name(AppName::new("causeway").ok());
+    Ok(config.build())
+}
+
+/// STS is asked a few times an hour and by nobody who would retry: there the SDK may.
+fn sts_config(base: &SdkConfig, endpoint: Option<&str>) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(STS_PATIENCE)
+        .build();
+    let mut config = base.to_builder();
+    config.set_endpoint_url(endpoint.map(str::to_owned));
+    config.retry_config(RetryConfig::standard()).timeout_config(timeouts).build()
+}
+
+/// An error and its causes on one line, each said once.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// Whether a request failed for want of credentials, before anything was sent.
+pub fn is_credentials_fault(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|error| error.is::<CredentialsError>())
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
-use crate::model::{Failure, FailureClass, RemoteName, Side, Timestamp};
+use super::remedy::remedy;
+use crate::model::{Failure, FailureClass, RemoteName, Side};
 
 /// What was asked, and what came back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exchange {
-    /// The AWS action, e.g. `s3:GetObject`.
+    /// S3's name of the request, e.g. `HeadObject`.
+    pub api: &'static str,
+    /// The action that a policy has to allow for it, e.g. `s3:GetObject`.
     pub operation: &'static str,
     /// `BUCKET/KEY`; host and path for a presigned source.
     pub resource: String,
@@ -19,60 +22,167 @@ pub struct Exchange {
     pub code: Option<String>,
     pub message: String,
     pub request_id: Option<String>,
+    /// The bucket's own region, where the answer names it.
+    pub region: Option<String>,
+}
+
+impl Exchange {
+    /// `CODE: message (HTTP 403, request id …)`: what came back, without what was asked.
+    pub fn reason(&self) -> String {
+        let mut text = match &self.code {
+            Some(code) if self.message.is_empty() => code.clone(),
+            Some(code) => format!("{code}: {}", self.message),
+            None => self.message.clone(),
+        };
+        match (self.status, &self.request_id) {
+            (Some(status), Some(id)) => text += &format!(" (HTTP {status}, request id {id})"),
+            (Some(status), None) => text += &format!(" (HTTP {status})"),
+            (None, _) => {}
+        }
+        text
+    }
 }
 
 impl fmt::Display for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        write!(f, "{} of {}: {}", self.api, self.resource, self.reason())
     }
 }
 
 /// Why a request failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("the source changed: expected ETag {expected}, found {found}")]
-    SourceChanged { exchange: Box<Exchange>, expected: String, found: String },
-    #[error("no such bucket")]
+    /// Not the version that was pinned: two versions are never mixed.
+    #[error("the source changed: {0}")]
+    SourceChanged(Box<Exchange>),
+    #[error("no such bucket: {0}")]
     NoSuchBucket(Box<Exchange>),
-    #[error("no such key")]
+    /// Nor a version of it.
+    #[error("no such key: {0}")]
     NoSuchKey(Box<Exchange>),
-    #[error("no such upload")]
+    /// The upload is gone: completed, aborted, or expired by a lifecycle rule.
+    #[error("no such upload: {0}")]
     NoSuchUpload(Box<Exchange>),
-    #[error("precondition failed")]
+    /// `If-None-Match: *` found an object.
+    #[error("a precondition failed: {0}")]
     PreconditionFailed(Box<Exchange>),
-    #[error("expired")]
-    Expired { exchange: Box<Exchange>, at: Option<Timestamp> },
+    #[error("access denied: {0}")]
+    AccessDenied(Box<Exchange>),
+    /// The bucket lives in another region than the remote's.
+    #[error("wrong region: {0}")]
+    WrongRegion(Box<Exchange>),
+    /// The credentials cannot be had, or are not taken now; a clock that is wrong among it.
+    #[error("credentials do not work: {0}")]
+    Credentials(Box<Exchange>),
+    /// The KMS key is missing, disabled or of another account.
+    #[error("the KMS key cannot be used: {0}")]
+    Kms(Box<Exchange>),
+    /// The presigned URL's time is over.
+    #[error("the presigned URL has expired: {0}")]
+    Expired(Box<Exchange>),
+    /// The server does not know this request, or this part of it.
+    #[error("not supported by this server: {0}")]
+    Unsupported(Box<Exchange>),
+    /// The request cannot be granted as it is.
+    #[error("refused: {0}")]
+    Refused(Box<Exchange>),
+    /// The answer is not one to the request: another range, no ETag, too many bytes.
+    #[error("not an answer to the request: {0}")]
+    BadAnswer(Box<Exchange>),
+    /// The peer's certificate is not trusted.
+    #[error("the server's certificate is not trusted: {0}")]
+    Untrusted(Box<Exchange>),
+    /// Another request is at the same object.
+    #[error("conflict with another request: {0}")]
+    Conflict(Box<Exchange>),
+    #[error("asked to slow down: {0}")]
+    Throttled(Box<Exchange>),
+    #[error("the server failed: {0}")]
+    ServerFault(Box<Exchange>),
+    /// No answer, or one that broke off.
+    #[error("no whole answer: {0}")]
+    Unanswered(Box<Exchange>),
+    /// The bytes that arrived are not those that were sent.
+    #[error("the bytes were damaged on the way: {0}")]
+    Corrupt(Box<Exchange>),
 }
 
 impl Error {
     /// Who acts next.
     pub fn class(&self) -> FailureClass {
-        todo!()
+        match self {
+            Self::SourceChanged(_)
+            | Self::NoSuchBucket(_)
+            | Self::NoSuchKey(_)
+            | Self::NoSuchUpload(_)
+            | Self::PreconditionFailed(_)
+            | Self::AccessDenied(_)
+            | Self::WrongRegion(_)
+            | Self::Kms(_)
+            | Self::Expired(_)
+            | Self::Unsupported(_)
+            | Self::Refused(_)
+            | Self::BadAnswer(_)
+            | Self::Untrusted(_) => FailureClass::Permanent,
+            Self::Credentials(_) => FailureClass::Credentials,
+            Self::Throttled(_) => FailureClass::Throttled,
+            Self::Conflict(_) | Self::ServerFault(_) | Self::Unanswered(_) => {
+                FailureClass::Transient
+            }
+            Self::Corrupt(_) => FailureClass::Corrupt,
+        }
     }
 
     /// What was asked and answered.
     pub fn exchange(&self) -> &Exchange {
-        todo!()
+        match self {
+            Self::SourceChanged(exchange)
+            | Self::NoSuchBucket(exchange)
+            | Self::NoSuchKey(exchange)
+            | Self::NoSuchUpload(exchange)
+            | Self::PreconditionFailed(exchange)
+            | Self::AccessDenied(exchange)
+            | Self::WrongRegion(exchange)
+            | Self::Credentials(exchange)
+            | Self::Kms(exchange)
+            | Self::Expired(exchange)
+            | Self::Unsupported(exchange)
+            | Self::Refused(exchange)
+            | Self::BadAnswer(exchange)
+            | Self::Untrusted(exchange)
+            | Self::Conflict(exchange)
+            | Self::Throttled(exchange)
+            | Self::ServerFault(exchange)
+            | Self::Unanswered(exchange)
+            | Self::Corrupt(exchange) => exchange,
+        }
+    }
+
+    /// S3's error code, where the answer had one.
+    pub fn code(&self) -> Option<&str> {
+        self.exchange().code.as_deref()
     }
 
     /// The upload is gone: aborted, completed, or expired by a lifecycle rule.
     pub fn is_no_such_upload(&self) -> bool {
-        todo!()
+        matches!(self, Self::NoSuchUpload(_))
     }
 
     /// `If-None-Match: *` found an object.
     pub fn is_precondition_failed(&self) -> bool {
-        todo!()
+        matches!(self, Self::PreconditionFailed(_))
     }
 
-    /// The request may have taken effect although no answer came: ask before repeating.
+    /// The request may have taken effect although nobody said so: ask before repeating.
     pub fn answer_lost(&self) -> bool {
-        todo!()
+        matches!(self, Self::Unanswered(_) | Self::ServerFault(_))
     }
 
     /// The same, told to a person.
     pub fn to_failure(&self, side: Side) -> Failure {
-        let _ = side;
-        todo!()
+        let exchange = self.exchange();
+        Failure::new(self.class(), exchange.reason(), remedy(self, side))
+            .on(side, exchange.remote.clone())
+            .at(exchange.operation, exchange.resource.clone())
     }
 }

@@ -1,116 +1,42 @@
-//! An object in S3, as a target.
+//! A key in S3, as a target: what stands there, whole small objects, tags.
+//!
+//! Multipart uploads are in `upload`, and how a server takes them is found out in `probe`.
+
+mod attributes;
+mod probe;
+mod upload;
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
+use std::fmt;
 use std::sync::Arc;
 
+use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
-use futures::Stream;
 
-use super::{Error, Habits};
+pub use attributes::Attributes;
+pub use upload::{CreatedUpload, ListedPart, PartAck, PartError, PartFrames, SealedPart};
+
+use super::call::{ANSWER_PATIENCE, Caller, Operation};
+use super::head::{Existing, head, unquoted};
+use super::{Error, Habits, tags};
 use crate::base::Pace;
-use crate::model::{
-    Encryption, ObjectAddress, ObjectHeaders, ObjectRef, PartNumber, PublishedObject, Timestamp,
-    UploadId,
-};
+use crate::model::digest::crc64nvme_to_base64;
+use crate::model::{ObjectAddress, ObjectRef, PublishedObject};
 use crate::remote::Remote;
 
-/// What the object is to carry besides its bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Attributes {
-    pub headers: ObjectHeaders,
-    /// Names in lower case without `x-amz-meta-`.
-    pub metadata: BTreeMap<String, String>,
-    pub tags: BTreeMap<String, String>,
-    pub storage_class: Option<String>,
-    pub encryption: Option<Encryption>,
-}
-
-/// What stands at the target key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Existing {
-    /// Bytes.
-    pub size: u64,
-    /// Without quotes.
-    pub etag: String,
-    pub version_id: Option<String>,
-    pub last_modified: Option<Timestamp>,
-    /// Only where S3 calls it a full-object checksum.
-    pub crc64nvme: Option<u64>,
-    pub headers: ObjectHeaders,
-    pub metadata: BTreeMap<String, String>,
-    /// `None`: the server says STANDARD, or nothing.
-    pub storage_class: Option<String>,
-    /// `None`: the server did not say how many, or 0.
-    pub tag_count: Option<u32>,
-}
-
-/// A multipart upload that was begun.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreatedUpload {
-    pub upload: UploadId,
-    /// When a lifecycle rule of the bucket aborts it, where one will.
-    pub abort_at: Option<Timestamp>,
-}
-
-/// The target has the part.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartAck {
-    /// Without quotes.
-    pub etag: String,
-    /// As the target computed it, where it says.
-    pub crc64nvme: Option<u64>,
-}
-
-/// A part as ListParts tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedPart {
-    pub number: PartNumber,
-    /// Bytes.
-    pub size: u64,
-    /// Without quotes.
-    pub etag: String,
-    pub crc64nvme: Option<u64>,
-}
-
-/// A part as CompleteMultipartUpload names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedPart {
-    pub number: PartNumber,
-    /// Without quotes.
-    pub etag: String,
-    pub crc64nvme: u64,
-}
-
-/// Why a part was not taken: the target's fault, or that of the frames it was made from.
-#[derive(Debug, thiserror::Error)]
-pub enum PartError<E> {
-    /// The body ended with its own error, unchanged.
-    #[error("the part's bytes could not be had")]
-    Body(E),
-    /// The body gave more or fewer bytes than were announced.
-    #[error("the part's body gave {found} bytes, not {expected}")]
-    Length { expected: u64, found: u64 },
-    /// The target refused it, or was not reached.
-    #[error(transparent)]
-    Target(#[from] Error),
-}
-
-/// The frames of a part to send, with the sender's own error.
-pub type PartFrames<E> = Pin<Box<dyn Stream<Item = Result<Bytes, E>> + Send>>;
+const PUT: Operation = Operation::new("PutObject", "s3:PutObject");
 
 /// One key in S3, to be written.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct S3Target {
-    remote: Arc<Remote>,
-    address: ObjectAddress,
+    caller: Caller,
     habits: Habits,
 }
 
 impl S3Target {
-    /// The key at `address`, whose remote is `remote`.
+    /// The key at `address`, whose remote is `remote`, at a server with AWS's habits.
     pub fn new(remote: Arc<Remote>, address: ObjectAddress) -> Self {
-        Self { remote, address, habits: Habits::default() }
+        Self { caller: Caller::new(remote, address), habits: Habits::default() }
     }
 
     /// The same, at a server with these habits.
@@ -121,22 +47,22 @@ impl S3Target {
 
     /// The remote's name.
     pub fn name(&self) -> &str {
-        self.remote.name().as_str()
+        self.caller.remote.name().as_str()
     }
 
     /// The remote's limits.
     pub fn pace(&self) -> &Arc<Pace> {
-        self.remote.pace()
+        self.caller.remote.pace()
     }
 
     /// The remote.
     pub fn remote(&self) -> &Arc<Remote> {
-        &self.remote
+        &self.caller.remote
     }
 
     /// The address.
     pub fn address(&self) -> &ObjectAddress {
-        &self.address
+        &self.caller.address
     }
 
     /// How this server takes uploads.
@@ -144,80 +70,94 @@ impl S3Target {
         self.habits
     }
 
-    /// The object as the receipt names it.
-    pub fn describe(&self, _published: &PublishedObject, _size: u64) -> ObjectRef {
-        todo!()
+    /// The object, `size` bytes long, as the receipt names it.
+    pub fn describe(&self, published: &PublishedObject, size: u64) -> ObjectRef {
+        super::s3::describe(
+            &self.caller.remote,
+            &self.caller.address,
+            &published.etag,
+            published.version_id.clone(),
+            size,
+        )
     }
 
-    /// What stands at the key now, or at one of its versions.
-    pub async fn head(&self, _version: Option<&str>) -> Result<Option<Existing>, Error> {
-        todo!()
+    /// What stands at the key now, or at one of its versions; `None` where nothing does.
+    ///
+    /// # Errors
+    /// Where S3 does not say: `AccessDenied` may hide a key that does not exist, too.
+    pub async fn head(&self, version: Option<&str>) -> Result<Option<Existing>, Error> {
+        match head(&self.caller, version).await {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::NoSuchKey(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Begins a multipart upload.
-    pub async fn create_upload(&self, _attributes: &Attributes) -> Result<CreatedUpload, Error> {
-        todo!()
-    }
-
-    /// Sends one part of `len` bytes, frame by frame as they come.
-    pub async fn upload_part<E>(
-        &self,
-        _upload: &UploadId,
-        _number: PartNumber,
-        _len: u64,
-        _frames: PartFrames<E>,
-    ) -> Result<PartAck, PartError<E>>
-    where
-        E: std::error::Error + Send + Sync + 'static,
-    {
-        todo!()
-    }
-
-    /// Publishes the object.
-    pub async fn complete(
-        &self,
-        _upload: &UploadId,
-        _parts: &[SealedPart],
-        _crc64nvme: u64,
-        _size: u64,
-        _only_if_absent: bool,
-    ) -> Result<PublishedObject, Error> {
-        todo!()
-    }
-
-    /// Throws the upload away. One that is gone already is fine.
-    pub async fn abort(&self, _upload: &UploadId) -> Result<(), Error> {
-        todo!()
-    }
-
-    /// Writes a whole small object.
+    /// Writes a whole small object, whose CRC64NVME the server compares. `only_if_absent` asks for
+    /// `If-None-Match: *`, which some servers ignore.
+    ///
+    /// # Errors
+    /// `PreconditionFailed` where the key exists and must not. After an error whose
+    /// [`Error::answer_lost`] holds the object may stand there.
     pub async fn put(
         &self,
-        _bytes: Bytes,
-        _crc64nvme: u64,
-        _attributes: &Attributes,
-        _only_if_absent: bool,
+        bytes: Bytes,
+        crc64nvme: u64,
+        attributes: &Attributes,
+        only_if_absent: bool,
     ) -> Result<PublishedObject, Error> {
-        todo!()
+        let checksum = self.habits.full_object.then(|| crc64nvme_to_base64(crc64nvme));
+        let request = self
+            .caller
+            .client
+            .put_object()
+            .bucket(&self.caller.address.bucket)
+            .key(&self.caller.address.key)
+            .content_length(i64::try_from(bytes.len()).unwrap_or(i64::MAX))
+            .set_checksum_crc64_nvme(checksum)
+            .set_if_none_match(only_if_absent.then(|| "*".to_owned()))
+            .body(ByteStream::from(bytes));
+        let request = attributes::carried!(request, attributes);
+        let sent = attributes::send!(request, attributes);
+        let answer = self.caller.call_within(PUT, ANSWER_PATIENCE, async {}, sent).await?;
+        self.published(PUT, answer.e_tag, answer.version_id)
     }
 
-    /// The parts the target has; `None` where it does not know the upload.
-    pub async fn list_parts(&self, _upload: &UploadId) -> Result<Option<Vec<ListedPart>>, Error> {
-        todo!()
+    /// S3 can say 200 and mean nothing by it: only an ETag proves that an object stands there.
+    fn published(
+        &self,
+        operation: Operation,
+        etag: Option<String>,
+        version_id: Option<String>,
+    ) -> Result<PublishedObject, Error> {
+        let etag = etag.as_deref().map(unquoted).filter(|etag| !etag.is_empty());
+        let etag = etag.ok_or_else(|| {
+            let message = "the answer gives no ETag".to_owned();
+            let asked = self.caller.asked(operation);
+            Error::Unanswered(Box::new(super::Exchange { message, ..asked }))
+        })?;
+        Ok(PublishedObject { etag, version_id })
     }
 
     /// The object's tags.
+    ///
+    /// # Errors
+    /// `Unsupported` at a server without tags.
     pub async fn tags(&self) -> Result<BTreeMap<String, String>, Error> {
-        todo!()
+        tags::get(&self.caller, None).await
     }
 
     /// Sets the object's tags, all of them.
-    pub async fn put_tags(&self, _tags: &BTreeMap<String, String>) -> Result<(), Error> {
-        todo!()
+    ///
+    /// # Errors
+    /// `Unsupported` at a server without tags.
+    pub async fn put_tags(&self, tags: &BTreeMap<String, String>) -> Result<(), Error> {
+        tags::put(&self.caller, tags).await
     }
+}
 
-    /// Finds out how this server takes uploads, by a tiny one that leaves nothing behind.
-    pub async fn probe(&self) -> Result<Habits, Error> {
-        todo!()
+impl fmt::Debug for S3Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "S3Target({})", self.caller.address)
     }
 }

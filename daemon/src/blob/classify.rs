@@ -1,0 +1,242 @@
+//! From an answer's status and code to an [`Error`].
+
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::RequestId as _;
+use aws_smithy_runtime_api::http::Response;
+
+use super::{Error, Exchange};
+use crate::remote::{chain, is_credentials_fault};
+
+/// How an [`Error`] is made of its exchange.
+type Kind = fn(Box<Exchange>) -> Error;
+
+/// What S3's `code` means, or where it says nothing, the `status`.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+pub(super) fn kind(status: u16, code: Option<&str>) -> Kind {
+    code.and_then(by_code).unwrap_or_else(|| by_status(status))
+}
+
+fn by_code(code: &str) -> Option<Kind> {
+    Some(match code {
+        "NoSuchBucket" => Error::NoSuchBucket,
+        "NoSuchKey" | "NoSuchVersion" => Error::NoSuchKey,
+        "NoSuchUpload" => Error::NoSuchUpload,
+        "PreconditionFailed" => Error::PreconditionFailed,
+        "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "KMS.AccessDeniedException" => {
+            Error::AccessDenied
+        }
+        "PermanentRedirect"
+        | "TemporaryRedirect"
+        | "Redirect"
+        | "AuthorizationHeaderMalformed"
+        | "IllegalLocationConstraintException" => Error::WrongRegion,
+        "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "TokenRefreshRequired"
+        | "InvalidToken"
+        | "InvalidSecurity"
+        | "InvalidClientTokenId"
+        | "NotSignedUp"
+        | "RequestTimeTooSkewed"
+        | "RequestExpired" => Error::Credentials,
+        "SlowDown"
+        | "ServiceUnavailable"
+        | "TooManyRequests"
+        | "RequestLimitExceeded"
+        | "BandwidthLimitExceeded"
+        | "Throttling"
+        | "ThrottlingException"
+        | "KMS.ThrottlingException" => Error::Throttled,
+        "InternalError" | "InternalFailure" => Error::ServerFault,
+        // The server read too slowly, or the connection did: nothing is wrong with the request.
+        "RequestTimeout" | "IncompleteBody" | "RequestTimeoutException" => Error::Unanswered,
+        "OperationAborted" | "ConditionalRequestConflict" => Error::Conflict,
+        "BadDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" => Error::Corrupt,
+        "NotImplemented" | "MethodNotAllowed" => Error::Unsupported,
+        code if code.starts_with("KMS.") => Error::Kms,
+        _ => return None,
+    })
+}
+
+fn by_status(status: u16) -> Kind {
+    match status {
+        // S3 can say 200 and fail in the body: with a code of its own, or none.
+        200..=299 => Error::ServerFault,
+        300..=399 => Error::WrongRegion,
+        401 => Error::Credentials,
+        403 => Error::AccessDenied,
+        404 => Error::NoSuchKey,
+        405 | 501 => Error::Unsupported,
+        408 => Error::Unanswered,
+        412 => Error::PreconditionFailed,
+        429 | 503 => Error::Throttled,
+        500..=599 => Error::ServerFault,
+        _ => Error::Refused,
+    }
+}
+
+/// Why the SDK's request failed. `asked` says what was asked.
+pub(super) fn from_sdk<E>(asked: Exchange, error: &SdkError<E, Response>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let answer = error.raw_response();
+    let exchange = Exchange {
+        status: answer.map(|answer| answer.status().as_u16()),
+        request_id: error.request_id().map(str::to_owned),
+        region: answer.and_then(region),
+        ..asked
+    };
+    match error {
+        SdkError::ServiceError(refusal) => {
+            let code = refusal.err().code().map(str::to_owned);
+            let message = refusal.err().message().map(str::to_owned);
+            let status = refusal.raw().status().as_u16();
+            let make = kind(status, code.as_deref());
+            let message = message.unwrap_or_else(|| told_by_status(status, code.is_some()));
+            make(Box::new(Exchange { code, message, ..exchange }))
+        }
+        SdkError::ConstructionFailure(_) => {
+            Error::Refused(Box::new(Exchange { message: chain(error), ..exchange }))
+        }
+        // An answer that does not parse: a proxy's page, or a body that broke off.
+        SdkError::ResponseError(answer) if !answer.raw().status().is_success() => {
+            let make = by_status(answer.raw().status().as_u16());
+            make(Box::new(Exchange { message: chain(error), ..exchange }))
+        }
+        _ => unanswered(exchange, error),
+    }
+}
+
+/// Why no answer came.
+pub(super) fn unanswered(asked: Exchange, error: &(dyn std::error::Error + 'static)) -> Error {
+    let message = chain(error);
+    // rustls says so, through three layers that keep nothing but its text.
+    let untrusted = message.contains("invalid peer certificate");
+    let exchange = Box::new(Exchange { message, ..asked });
+    if is_credentials_fault(error) {
+        Error::Credentials(exchange)
+    } else if untrusted {
+        Error::Untrusted(exchange)
+    } else {
+        Error::Unanswered(exchange)
+    }
+}
+
+fn told_by_status(status: u16, has_code: bool) -> String {
+    if has_code {
+        return String::new();
+    }
+    let reason = http::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
+    reason.unwrap_or("no reason given").to_ascii_lowercase()
+}
+
+/// The bucket's region: in a header, or in the error itself.
+fn region(answer: &Response) -> Option<String> {
+    let header = answer.headers().get("x-amz-bucket-region").map(str::to_owned);
+    let body = || std::str::from_utf8(answer.body().bytes()?).ok();
+    header.or_else(|| element(body()?, "Region"))
+}
+
+/// The text of the first element `name` of a small XML answer.
+pub(super) fn element(xml: &str, name: &str) -> Option<String> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    Some(
+        text.replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&quot;", "\"")
+            .replace("&amp;", "&"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::FailureClass::{Corrupt, Credentials, Permanent, Throttled, Transient};
+    use crate::model::Side;
+
+    fn error(status: u16, code: Option<&str>) -> Error {
+        let exchange = Exchange {
+            api: "GetObject",
+            operation: "s3:GetObject",
+            resource: "images/a.bin".to_owned(),
+            remote: "commercial".parse().ok(),
+            status: Some(status),
+            code: code.map(str::to_owned),
+            message: "said so".to_owned(),
+            ..Exchange::default()
+        };
+        kind(status, code)(Box::new(exchange))
+    }
+
+    #[test]
+    fn every_answer_says_who_acts_next() {
+        for (status, code, class) in [
+            (404, Some("NoSuchBucket"), Permanent),
+            (404, Some("NoSuchKey"), Permanent),
+            (404, None, Permanent),
+            (403, Some("AccessDenied"), Permanent),
+            (403, None, Permanent),
+            (301, Some("PermanentRedirect"), Permanent),
+            (301, None, Permanent),
+            (400, Some("AuthorizationHeaderMalformed"), Permanent),
+            (403, Some("InvalidAccessKeyId"), Credentials),
+            (403, Some("SignatureDoesNotMatch"), Credentials),
+            (400, Some("ExpiredToken"), Credentials),
+            (403, Some("RequestTimeTooSkewed"), Credentials),
+            (401, None, Credentials),
+            (400, Some("KMS.NotFoundException"), Permanent),
+            (400, Some("KMS.DisabledException"), Permanent),
+            (400, Some("EntityTooLarge"), Permanent),
+            (400, Some("InvalidTag"), Permanent),
+            (400, None, Permanent),
+            (501, Some("NotImplemented"), Permanent),
+            (503, Some("SlowDown"), Throttled),
+            (503, None, Throttled),
+            (429, None, Throttled),
+            (500, Some("InternalError"), Transient),
+            // CompleteMultipartUpload: the status proves nothing.
+            (200, Some("InternalError"), Transient),
+            (200, Some("SomethingNew"), Transient),
+            (502, None, Transient),
+            (400, Some("RequestTimeout"), Transient),
+            (409, Some("ConditionalRequestConflict"), Transient),
+            (400, Some("BadDigest"), Corrupt),
+        ] {
+            assert_eq!(error(status, code).class(), class, "{status} {code:?}");
+        }
+        assert!(error(404, Some("NoSuchUpload")).is_no_such_upload());
+        assert!(error(412, None).is_precondition_failed());
+        assert!(error(500, None).answer_lost() && !error(403, None).answer_lost());
+    }
+
+    #[test]
+    fn a_failure_names_side_action_resource_and_what_to_do() {
+        let failure = error(403, Some("AccessDenied")).to_failure(Side::Source);
+        let text = failure.to_string();
+        for word in ["source commercial", "s3:GetObject on images/a.bin", "said so", "HTTP 403"] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+        assert!(failure.remedy.contains("kms:Decrypt"), "{}", failure.remedy);
+
+        let Error::WrongRegion(exchange) = error(301, None) else { panic!("a redirect") };
+        let moved = Exchange { region: Some("eu-west-1".to_owned()), ..*exchange };
+        let failure = Error::WrongRegion(Box::new(moved)).to_failure(Side::Target);
+        assert!(failure.remedy.contains("eu-west-1"), "{}", failure.remedy);
+
+        let failure = error(403, Some("RequestTimeTooSkewed")).to_failure(Side::Target);
+        assert!(failure.remedy.contains("clock"), "{}", failure.remedy);
+    }
+
+    #[test]
+    fn an_xml_answer_gives_its_elements() {
+        let xml = "<Error><Code>A</Code><Message>x &lt; y &amp;amp;</Message></Error>";
+        assert_eq!(element(xml, "Code").as_deref(), Some("A"));
+        assert_eq!(element(xml, "Message").as_deref(), Some("x < y &amp;"));
+        assert_eq!(element("<Code>torn", "Code"), None);
+    }
+}

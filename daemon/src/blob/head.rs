@@ -1,0 +1,129 @@
+//! HEAD, for the source that is pinned and for what stands at the target.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
+
+use super::Error;
+use super::call::{Caller, Operation};
+use crate::model::digest::crc64nvme_from_base64;
+use crate::model::{ObjectHeaders, Timestamp};
+
+const HEAD: Operation = Operation::new("HeadObject", "s3:GetObject");
+const HEAD_VERSION: Operation = Operation::new("HeadObject", "s3:GetObjectVersion");
+const GET: Operation = Operation::new("GetObject", "s3:GetObject");
+
+/// What stands at a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Existing {
+    /// Bytes.
+    pub size: u64,
+    /// Without quotes.
+    pub etag: String,
+    pub version_id: Option<String>,
+    pub last_modified: Option<Timestamp>,
+    /// The server's own checksum of the whole object, never one of its parts' checksums.
+    pub crc64nvme: Option<u64>,
+    pub headers: ObjectHeaders,
+    /// Names in lower case without `x-amz-meta-`.
+    pub metadata: BTreeMap<String, String>,
+    /// User metadata that the server keeps and cannot give as headers.
+    pub metadata_missing: u32,
+    /// `None`: the server says STANDARD, or nothing.
+    pub storage_class: Option<String>,
+    /// `None`: the server does not say; that can mean 0.
+    pub tag_count: Option<u32>,
+}
+
+/// What stands at the caller's key now, or at one of its versions.
+///
+/// # Errors
+/// `NoSuchKey` where nothing does; the other faults of a request.
+pub(super) async fn head(caller: &Caller, version: Option<&str>) -> Result<Existing, Error> {
+    let operation = if version.is_some() { HEAD_VERSION } else { HEAD };
+    let request = caller
+        .client
+        .head_object()
+        .bucket(&caller.address.bucket)
+        .key(&caller.address.key)
+        .set_version_id(version.map(str::to_owned))
+        .checksum_mode(ChecksumMode::Enabled)
+        .send();
+    let answer = match caller.call(operation, request).await {
+        Ok(answer) => answer,
+        Err(error) => return Err(explained(caller, version, error).await),
+    };
+    let size = answer.content_length.and_then(|length| u64::try_from(length).ok());
+    let size = size.ok_or_else(|| caller.bad_answer(operation, "the answer gives no size"))?;
+    let etag = answer.e_tag.as_deref().map(unquoted).filter(|etag| !etag.is_empty());
+    let etag = etag.ok_or_else(|| caller.bad_answer(operation, "the answer gives no ETag"))?;
+    Ok(existing(size, etag, answer))
+}
+
+/// An answer to HEAD has no body, so that a 400 can be an expired token as well as a bad name. A GET
+/// of one byte is refused for the same reason, and says which.
+async fn explained(caller: &Caller, version: Option<&str>, error: Error) -> Error {
+    let silent = match error.exchange().status {
+        Some(301 | 307 | 400 | 401 | 403) => error.exchange().region.is_none(),
+        // A bucket that does not exist is a 404 just as a key.
+        Some(404) => true,
+        _ => false,
+    };
+    if !silent {
+        return error;
+    }
+    let request = caller
+        .client
+        .get_object()
+        .bucket(&caller.address.bucket)
+        .key(&caller.address.key)
+        .set_version_id(version.map(str::to_owned))
+        .range("bytes=0-0")
+        .send();
+    match caller.call(GET, request).await {
+        Err(told) if told.code().is_some() => told,
+        _ => error,
+    }
+}
+
+fn existing(size: u64, etag: String, answer: HeadObjectOutput) -> Existing {
+    let whole = answer.checksum_type() != Some(&ChecksumType::Composite);
+    let crc64nvme = answer.checksum_crc64_nvme().filter(|_| whole).and_then(crc64nvme_from_base64);
+    let metadata = answer.metadata.unwrap_or_default().into_iter();
+    Existing {
+        size,
+        etag,
+        version_id: answer.version_id,
+        last_modified: answer.last_modified.and_then(timestamp),
+        crc64nvme,
+        headers: ObjectHeaders {
+            content_type: answer.content_type,
+            content_encoding: answer.content_encoding,
+            content_language: answer.content_language,
+            content_disposition: answer.content_disposition,
+            cache_control: answer.cache_control,
+            expires: answer.expires_string,
+            website_redirect_location: answer.website_redirect_location,
+        },
+        metadata: metadata.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(),
+        metadata_missing: answer.missing_meta.map_or(0, i32::unsigned_abs),
+        storage_class: answer.storage_class.map(|class| class.as_str().to_owned()),
+        tag_count: answer.tag_count.map(i32::unsigned_abs),
+    }
+}
+
+/// An ETag as we keep it: without quotes.
+pub(super) fn unquoted(etag: &str) -> String {
+    etag.trim().trim_matches('"').to_owned()
+}
+
+/// An ETag as a header wants it.
+pub(super) fn quoted(etag: &str) -> String {
+    format!("\"{etag}\"")
+}
+
+/// A moment as the SDK tells it.
+pub(super) fn timestamp(at: aws_sdk_s3::primitives::DateTime) -> Option<Timestamp> {
+    u64::try_from(at.to_millis().ok()?).ok().map(Timestamp)
+}

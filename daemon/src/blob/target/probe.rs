@@ -1,0 +1,108 @@
+//! Finds out how a server takes uploads, by a tiny one that is thrown away.
+//!
+//! Servers were seen that refuse trailers, and ones that store the trailer's framing as data and say
+//! 200. Only a look at what was stored tells.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+
+use super::upload::{CreatedUpload, ListedPart, PartError};
+use super::{Attributes, Error, S3Target};
+use crate::blob::{Habits, PartChecksum};
+use crate::model::{PartNumber, UploadId};
+
+/// The whole of the probe's part.
+const PATTERN: Bytes =
+    Bytes::from_static(b"causeway asks how this server takes uploads; nothing is kept here.\n");
+
+impl S3Target {
+    /// Finds out how this server takes uploads. AWS's own endpoints are known and not asked.
+    ///
+    /// The probe is an upload to this very key, so that it needs no right that a transfer does not
+    /// need; it is aborted whatever it finds.
+    ///
+    /// # Errors
+    /// Where not even a plain upload works: the transfer would fail in the same way.
+    pub async fn probe(&self) -> Result<Habits, Error> {
+        if self.caller.remote.s3_endpoint().is_none() {
+            return Ok(Habits::default());
+        }
+        let asking = self.clone().with_habits(Habits::default());
+        let habits = asking.probe_with(true).await?;
+        if habits.part_checksum == PartChecksum::Trailer {
+            return Ok(habits);
+        }
+        // Without a checksum on its parts a full-object one has to be computed by the server alone:
+        // nobody would notice where it does not. Such a server is read back instead.
+        let plain = Habits { full_object: false, ..habits };
+        self.clone().with_habits(plain).probe_with(false).await
+    }
+
+    /// One upload with the habits at hand, one part, one look at it.
+    async fn probe_with(&self, may_fall_back: bool) -> Result<Habits, Error> {
+        let created = match self.create_upload(&Attributes::default()).await {
+            Err(Error::Refused(_) | Error::Unsupported(_)) if self.habits.full_object => {
+                let plain = Habits { full_object: false, ..self.habits };
+                return Box::pin(self.clone().with_habits(plain).probe_with(may_fall_back)).await;
+            }
+            created => created?,
+        };
+        let found = self.probe_part(&created, may_fall_back).await;
+        let aborted = self.abort(&created.upload).await;
+        let habits = found?;
+        aborted?;
+        Ok(habits)
+    }
+
+    async fn probe_part(
+        &self,
+        created: &CreatedUpload,
+        may_fall_back: bool,
+    ) -> Result<Habits, Error> {
+        let without = Habits { part_checksum: PartChecksum::None, ..self.habits };
+        match self.send_pattern(&created.upload).await {
+            Ok(()) => {}
+            Err(Error::Refused(_) | Error::Unsupported(_) | Error::Corrupt(_)) if may_fall_back => {
+                return Ok(without);
+            }
+            Err(error) => return Err(error),
+        }
+        let listed = self.list_parts(&created.upload).await?.unwrap_or_default();
+        match listed.as_slice() {
+            [part] if part.size == PATTERN.len() as u64 => Ok(self.seen(created, part)),
+            // The framing was stored as data.
+            _ if may_fall_back => Ok(without),
+            _ => {
+                let message = "a part is not listed with the size that was sent";
+                Err(self.caller.bad_answer(super::upload::LIST_PARTS, message))
+            }
+        }
+    }
+
+    fn seen(&self, created: &CreatedUpload, part: &ListedPart) -> Habits {
+        let listed_checksums = part.crc64nvme.is_some();
+        Habits {
+            // A server may take the request and know nothing of it.
+            full_object: self.habits.full_object && (created.full_object || listed_checksums),
+            listed_checksums,
+            ..self.habits
+        }
+    }
+
+    async fn send_pattern(&self, upload: &UploadId) -> Result<(), Error> {
+        let number = PartNumber::new(1).ok_or_else(|| {
+            self.caller.bad_answer(super::upload::UPLOAD_PART, "parts are counted from 1")
+        })?;
+        let frames = Box::pin(futures::stream::iter([Ok::<_, Infallible>(PATTERN)]));
+        match self.upload_part(upload, number, PATTERN.len() as u64, frames).await {
+            Ok(_) => Ok(()),
+            Err(PartError::Target(error)) => Err(error),
+            Err(PartError::Body(never)) => match never {},
+            Err(fault @ PartError::Length { .. }) => {
+                let message = fault.to_string();
+                Err(self.caller.bad_answer(super::upload::UPLOAD_PART, message))
+            }
+        }
+    }
+}

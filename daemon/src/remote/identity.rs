@@ -1,0 +1,140 @@
+//! Who a remote is, as STS says.
+
+use std::time::Duration;
+
+use aws_sdk_sts::error::{ProvideErrorMetadata as _, SdkError};
+use aws_types::SdkConfig;
+
+use super::{Error, chain, is_credentials_fault};
+use crate::model::RemoteName;
+
+/// How long STS may take to say who this is.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Who a remote is, where STS was asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    pub account: Option<String>,
+    pub arn: Option<String>,
+}
+
+/// Who this must be.
+#[derive(Debug)]
+pub struct Expected {
+    pub remote: RemoteName,
+    pub partition: &'static str,
+    pub account: Option<String>,
+}
+
+impl Expected {
+    /// Whether STS named whom it should.
+    ///
+    /// # Errors
+    /// Another account, or another partition than the region's.
+    pub fn check(&self, identity: &Identity) -> Result<(), Error> {
+        if let Some(arn) = &identity.arn {
+            self.check_arn(arn)?;
+        }
+        match (&self.account, &identity.account) {
+            (Some(expected), found) if found.as_ref() != Some(expected) => {
+                Err(Error::WrongAccount {
+                    remote: self.remote.clone(),
+                    expected: expected.clone(),
+                    found: found.clone().unwrap_or_else(|| "none".to_owned()),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether `arn` is of the region's partition.
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub fn check_arn(&self, arn: &str) -> Result<(), Error> {
+        let found = arn.strip_prefix("arn:").and_then(|rest| rest.split(':').next());
+        let found = found.unwrap_or("none");
+        if found == self.partition {
+            return Ok(());
+        }
+        Err(Error::WrongPartition {
+            remote: self.remote.clone(),
+            expected: self.partition,
+            found: found.to_owned(),
+            arn: arn.to_owned(),
+        })
+    }
+}
+
+/// Asks STS who holds these credentials.
+///
+/// # Errors
+/// Where there are none, STS refuses them, or is not reached.
+pub async fn ask(remote: &RemoteName, sts: &SdkConfig) -> Result<Identity, Error> {
+    let asked = aws_sdk_sts::Client::new(sts).get_caller_identity().send();
+    let remote = remote.clone();
+    let Ok(answer) = tokio::time::timeout(PATIENCE, asked).await else {
+        let cause = format!("no answer within {} seconds", PATIENCE.as_secs());
+        return Err(Error::Unreached { remote, cause });
+    };
+    let answer = answer.map_err(|error| {
+        let cause = chain(&error);
+        match &error {
+            _ if is_credentials_fault(&error) => Error::Credentials { remote, cause },
+            SdkError::ServiceError(refusal) => {
+                let cause = told(refusal.err().code(), refusal.err().message());
+                match refusal.raw().status().as_u16() {
+                    // InvalidClientTokenId, SignatureDoesNotMatch, ExpiredToken, AccessDenied.
+                    400..=403 => Error::Credentials { remote, cause },
+                    429 | 500.. => Error::Unreached { remote, cause },
+                    _ => Error::Refused { remote, cause },
+                }
+            }
+            _ => Error::Unreached { remote, cause },
+        }
+    })?;
+    Ok(Identity { account: answer.account, arn: answer.arn })
+}
+
+fn told(code: Option<&str>, message: Option<&str>) -> String {
+    match (code, message) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(word), None) | (None, Some(word)) => word.to_owned(),
+        (None, None) => "no reason given".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::FailureClass;
+
+    fn expected() -> Expected {
+        Expected {
+            remote: "gov".parse().expect("a name"),
+            partition: "aws-us-gov",
+            account: Some("111122223333".to_owned()),
+        }
+    }
+
+    fn identity(account: &str, arn: &str) -> Identity {
+        Identity { account: Some(account.to_owned()), arn: Some(arn.to_owned()) }
+    }
+
+    #[test]
+    fn an_identity_of_another_account_or_partition_is_refused_and_named() {
+        let arn = "arn:aws-us-gov:sts::111122223333:assumed-role/mover/causeway-gov";
+        expected().check(&identity("111122223333", arn)).expect("as expected");
+
+        let error = expected().check(&identity("444455556666", arn)).expect_err("another account");
+        let text = error.to_string();
+        assert!(text.contains("111122223333") && text.contains("444455556666"), "{text}");
+
+        let arn = "arn:aws:iam::111122223333:user/mover";
+        let error = expected().check(&identity("111122223333", arn)).expect_err("commercial");
+        assert!(error.to_string().contains("aws-us-gov"), "{error}");
+        assert_eq!(error.class(), FailureClass::Permanent);
+
+        assert!(expected().check(&Identity::default()).is_err(), "an account was expected");
+    }
+}
