@@ -6,7 +6,7 @@
 //! standard BLAKE3 of the object, the one `b3sum` prints. CRC64NVME is linear, so parts combine too.
 //!
 //! # Invariants
-//! - A [`PartDigest`] exists only for exactly the bytes of its range.
+//! - A [`PartDigest`](crate::model::PartDigest) exists only for exactly the bytes of its range.
 //! - [`merge`] takes only digests that fit the plan's ranges, so a digest of another plan is refused,
 //!   never merged into a wrong hash.
 
@@ -18,7 +18,7 @@ mod tests;
 
 use crc_fast::{CrcAlgorithm, Digest};
 
-use crate::model::{ByteRange, ObjectDigest, PartDigest};
+use crate::model::{ByteRange, ObjectDigest};
 
 pub use merge::merge;
 pub use part::PartHasher;

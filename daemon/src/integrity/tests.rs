@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::merge::merge_ranges;
 use super::*;
-use crate::model::PartPlan;
 use crate::model::plan::{OBJECT_SIZE_MAX, PART_ALIGNMENT};
+use crate::model::{PartDigest, PartPlan};
 
 const MIB: u64 = 1 << 20;
 
