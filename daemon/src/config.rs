@@ -1,1 +1,173 @@
-//! Skeleton.
+//! `causewayd.toml`: its schema, its defaults, and every rule that a value has to keep.
+//!
+//! # Invariants
+//! - A [`Config`] is whole and consistent: whoever gets one checks nothing again.
+//! - All faults are reported at once, each with its key's path; an unknown key is a fault.
+//! - No message repeats a value that could be a secret, a broken line of the file among them.
+
+mod fault;
+mod overrides;
+mod region;
+mod remotes;
+mod schema;
+mod secret;
+mod section;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::base::Limits;
+use crate::model::{ByteCount, IfExists, RemoteName, Verify};
+use crate::telemetry::LogFormat;
+
+pub use fault::{Fault, Faults};
+pub use secret::Secret;
+
+use section::Context;
+
+/// What the daemon is told, validated.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The ledger and the audit log.
+    pub data_dir: PathBuf,
+    /// Where the gRPC service listens.
+    pub control: Listen,
+    pub telemetry: Telemetry,
+    pub transfer: Transfer,
+    /// At least one.
+    pub remotes: BTreeMap<RemoteName, RemoteConfig>,
+}
+
+/// Where to listen. A TCP address is on loopback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    Unix(PathBuf),
+    Tcp(SocketAddr),
+}
+
+/// `[telemetry]`
+#[derive(Debug, Clone)]
+pub struct Telemetry {
+    pub listen: SocketAddr,
+    /// A legal log filter.
+    pub log: String,
+    pub log_format: LogFormat,
+}
+
+/// `[transfer]`
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    /// At least 1 MiB for each of `max_parts_in_flight`.
+    pub memory_budget: ByteCount,
+    pub max_active_jobs: u32,
+    pub max_parts_in_flight: u32,
+    /// What a job gets that does not say.
+    pub verify: Verify,
+    /// What a job gets that does not say.
+    pub if_exists: IfExists,
+}
+
+/// `[remotes.NAME]`
+#[derive(Debug, Clone)]
+pub struct RemoteConfig {
+    /// Of a known partition.
+    pub region: String,
+    pub credentials: Credentials,
+    /// Twelve digits.
+    pub expected_account: Option<String>,
+    pub fips: bool,
+    pub dual_stack: bool,
+    pub path_style: bool,
+    pub s3_endpoint: Option<String>,
+    pub sts_endpoint: Option<String>,
+    pub ec2_endpoint: Option<String>,
+    pub ssm_endpoint: Option<String>,
+    /// A file that exists.
+    pub ca_bundle: Option<PathBuf>,
+    pub limits: Limits,
+    pub quotas: Quotas,
+}
+
+/// Where a remote's credentials come from: exactly one place, always named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// A profile of the AWS configuration files.
+    Profile(String),
+    Static {
+        access_key_id: String,
+        secret_access_key: Secret,
+        session_token: Option<Secret>,
+    },
+    /// A role, assumed with a profile's credentials or else the instance's.
+    AssumeRole {
+        role_arn: String,
+        source_profile: Option<String>,
+        external_id: Option<String>,
+    },
+    /// The instance's own role.
+    Imds,
+}
+
+/// EC2's in-progress quotas, per account and Region. Configuration, because AWS changes them.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-store-restore.html>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quotas {
+    pub store_in_progress_gb: u32,
+    pub restore_in_progress_gb: u32,
+    pub image_size_gb: u32,
+}
+
+impl Config {
+    /// Reads the file, with the variables of `environment` that begin with `CAUSEWAY__` over it.
+    ///
+    /// # Errors
+    /// Every fault there is. Where the file cannot be read, or is not TOML, that alone.
+    pub fn load(
+        file: &Path,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Faults> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| only(file, format!("cannot be read: {error}")))?;
+        // Absolute, so that the daemon may change its directory.
+        let file = std::path::absolute(file)
+            .map_err(|error| only(file, format!("has no absolute path: {error}")))?;
+        let directory = file.parent().unwrap_or(Path::new("/"));
+        let table = parse(&text).map_err(|problem| only(&file, problem))?;
+        Self::from_table(table, directory.to_owned(), environment)
+    }
+
+    fn from_table(
+        mut table: toml::Table,
+        directory: PathBuf,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        let variables = overrides::apply(&mut table, environment, &mut faults);
+        let context = Context::new(faults, variables, directory);
+        let config = schema::read(&context, table);
+        let faults = context.into_faults();
+        if faults.is_empty() { Ok(config) } else { Err(faults) }
+    }
+}
+
+/// The file as a table, or where and why it is none. The parser's own message quotes the line, which
+/// may hold a secret: only its position and its reason are kept.
+fn parse(text: &str) -> Result<toml::Table, String> {
+    text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let reason = error.message().lines().next().unwrap_or_default();
+        format!("line {line}, column {column} is not TOML: {reason}")
+    })
+}
+
+fn only(file: &Path, problem: String) -> Faults {
+    let mut faults = Faults::default();
+    faults.add(file.display().to_string(), problem);
+    faults
+}
