@@ -83,19 +83,18 @@ impl Gate {
 
         let leftover = Leftover::default();
         let (body, tamper) = passage.request_body(body, Arc::clone(&leftover), &parts.headers);
-        let answered = match passage.scripted_answer() {
-            Some(answer) => Ok(answer),
-            None => match self.refused(&parts, &passage.habits) {
-                Some(answer) => Ok(answer),
-                None => {
-                    let mut request = Request::from_parts(parts, Body::http_body_unsync(body));
-                    request.extensions_mut().insert(tamper);
-                    self.s3.call(request).await.map_err(Dropped::Broken)
-                }
-            },
+        let early = passage.scripted_answer().or_else(|| self.refused(&parts, &passage.habits));
+        let answer = if let Some(answer) = early {
+            // Dropping it hands over what is to be read before the answer.
+            drop(body);
+            answer
+        } else {
+            let mut request = Request::from_parts(parts, Body::http_body_unsync(body));
+            request.extensions_mut().insert(tamper);
+            self.s3.call(request).await.map_err(Dropped::Broken)?
         };
         passage.drop_at(&Action::LoseAnswer)?;
-        let answer = self.with_attributes_habit(answered?, &passage);
+        let answer = self.with_attributes_habit(answer, &passage);
         self.after(answer, &mut passage, &leftover).await
     }
 
