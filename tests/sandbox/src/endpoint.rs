@@ -4,8 +4,8 @@
 mod admin;
 mod gate;
 mod listen;
+mod options;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -16,12 +16,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::options::EndpointOptions;
 use crate::checksum::{Algorithm, Hasher};
 use crate::content::Content;
 use crate::credentials::{Credentials, KeyRing};
 use crate::fault::{FaultScript, Faults};
 use crate::habit::Habits;
-use crate::ingest::EtagStyle;
 use crate::lock::lock;
 use crate::s3::Partition;
 use crate::stats::{Recorder, Stats};
@@ -56,81 +56,6 @@ pub enum Error {
     /// S3's own rules forbid it.
     #[error("S3 refuses: {0}")]
     Refused(#[from] S3Error),
-}
-
-/// How an endpoint is to be.
-#[derive(Debug, Clone)]
-pub struct EndpointOptions {
-    /// AWS region; requests signed for another are refused.
-    pub region: String,
-    /// Who may speak to it.
-    pub credentials: Credentials,
-    /// AWS account that owns everything.
-    pub account: String,
-    /// Plain HTTP instead of TLS.
-    pub plain_http: bool,
-    /// Port on 127.0.0.1; 0 lets the system choose.
-    pub port: u16,
-    /// Buckets that are there from the start.
-    pub buckets: BTreeMap<String, BucketOptions>,
-    /// Uploads are written below this directory; in memory without one.
-    pub directory: Option<PathBuf>,
-    /// How ETags are made.
-    pub etags: EtagStyle,
-    /// ARNs of the KMS keys that exist.
-    pub kms_keys: BTreeSet<String>,
-    /// Habits other than AWS's.
-    pub habits: Habits,
-    /// Faults from the start.
-    pub faults: FaultScript,
-}
-
-impl EndpointOptions {
-    /// An endpoint of `region` for one key pair, with TLS, in memory, behaving as AWS does.
-    #[must_use]
-    pub fn new(region: impl Into<String>, credentials: Credentials) -> Self {
-        Self {
-            region: region.into(),
-            credentials,
-            account: "111122223333".to_owned(),
-            plain_http: false,
-            port: 0,
-            buckets: BTreeMap::new(),
-            directory: None,
-            etags: EtagStyle::Md5,
-            kms_keys: BTreeSet::new(),
-            habits: Habits::default(),
-            faults: FaultScript::default(),
-        }
-    }
-
-    /// Has this bucket from the start.
-    #[must_use]
-    pub fn bucket(mut self, name: impl Into<String>) -> Self {
-        self.buckets.insert(name.into(), BucketOptions::default());
-        self
-    }
-
-    /// Has this bucket from the start.
-    #[must_use]
-    pub fn bucket_with(mut self, name: impl Into<String>, options: BucketOptions) -> Self {
-        self.buckets.insert(name.into(), options);
-        self
-    }
-
-    /// What stands for the commercial partition: us-east-2.
-    #[must_use]
-    pub fn commercial() -> Self {
-        Self::new("us-east-2", Credentials::new("AKIACOMMERCIALSANDBX", "commercial-secret"))
-    }
-
-    /// What stands for GovCloud: us-gov-west-1.
-    #[must_use]
-    pub fn gov() -> Self {
-        let options =
-            Self::new("us-gov-west-1", Credentials::new("AKIAGOVCLOUD0SANDBOX", "gov-secret"));
-        Self { account: "444455556666".to_owned(), ..options }
-    }
 }
 
 /// What all connections and the admin port share.
