@@ -1,1 +1,254 @@
-//! Skeleton.
+//! The one place that builds things: configuration in, running daemon out.
+//!
+//! Start-up order is the reverse of dependency: ledger, remotes, data path, scheduler, then the
+//! doors. The doors are bound before anything is announced, and closed first when it ends: no one is
+//! told yes by a daemon that is going away.
+
+mod engine;
+mod lifecycle;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::base::{Limits, SharedObserver};
+use crate::config::{Config, Faults};
+use crate::control;
+use crate::ledger::{self, Ledger};
+use crate::model::{FailureClass, RemoteName};
+use crate::pipeline::Remotes;
+use crate::remote::{self, Remote};
+use crate::telemetry::{self, Endpoints, Metrics, ReloadHandle};
+use engine::Daemon;
+
+/// Why the daemon does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Config(#[from] Faults),
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    #[error(transparent)]
+    Remote(#[from] remote::Error),
+    #[error("telemetry cannot be set up")]
+    Telemetry(#[from] telemetry::Error),
+    #[error("the control socket cannot be opened")]
+    Control(#[from] control::Error),
+    #[error("{what} cannot be opened on {at}: {source}")]
+    Listen { what: &'static str, at: String, source: std::io::Error },
+    #[error("the host gives no threads, or no signals")]
+    Host(#[source] std::io::Error),
+}
+
+impl Error {
+    /// By sysexits.h: 78 for a configuration that cannot work, 75 for what another process holds, 1
+    /// for the rest.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 78,
+            Self::Remote(error) if error.class() == FailureClass::Permanent => 78,
+            Self::Ledger(ledger::Error::AlreadyOpen { .. }) => 75,
+            Self::Remote(_)
+            | Self::Ledger(_)
+            | Self::Telemetry(_)
+            | Self::Control(_)
+            | Self::Listen { .. }
+            | Self::Host(_) => 1,
+        }
+    }
+}
+
+/// Reads and validates the configuration.
+///
+/// # Errors
+/// Every fault of it, in one error.
+pub fn check(path: &Path) -> Result<Config, Faults> {
+    Config::load(path, std::env::vars_os())
+}
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// Where it cannot start.
+pub async fn run(path: PathBuf, drain_timeout: Duration) -> Result<(), Error> {
+    let config = check(&path)?;
+    let log = telemetry::init(&config.telemetry.log, config.telemetry.log_format)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "starting");
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
+    let observer: SharedObserver = Arc::clone(&metrics) as SharedObserver;
+
+    let ledger = open_ledger(&config, &observer).await?;
+    let remotes = Arc::new(connect(&config, &ledger, &observer).await?);
+    let daemon = Daemon::new(&config, ledger.clone(), remotes, observer, drain_timeout);
+    let doors = Doors::open(&config, &daemon).await?;
+
+    let tasks = TaskTracker::new();
+    let shutdown = CancellationToken::new();
+    let watched = Watched { path, config, log };
+    let result = serve(&tasks, &shutdown, daemon, doors, metrics, &watched, drain_timeout).await;
+    shutdown.cancel();
+    tasks.close();
+    tasks.wait().await;
+    ledger.close().await?;
+    tracing::info!("stopped");
+    result
+}
+
+/// What a reload reads again.
+struct Watched {
+    path: PathBuf,
+    config: Config,
+    log: ReloadHandle,
+}
+
+/// The listening sockets.
+struct Doors {
+    control: control::Bound,
+    telemetry: TcpListener,
+}
+
+impl Doors {
+    async fn open(config: &Config, daemon: &Daemon) -> Result<Self, Error> {
+        let at = config.telemetry.listen;
+        let telemetry = TcpListener::bind(at).await.map_err(|source| Error::Listen {
+            what: "telemetry",
+            at: at.to_string(),
+            source,
+        })?;
+        let control = control::bind(&config.control).await?;
+        tracing::info!(control = %config.control, telemetry = %at, data_dir = %daemon.data_dir().display(), "listening");
+        Ok(Self { control, telemetry })
+    }
+}
+
+/// Starts everything and waits for the end: the doors close first, then the scheduler stops.
+async fn serve(
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+    daemon: Arc<Daemon>,
+    doors: Doors,
+    metrics: Arc<Metrics>,
+    watched: &Watched,
+    drain_timeout: Duration,
+) -> Result<(), Error> {
+    let mut signals = lifecycle::Signals::new().map_err(Error::Host)?;
+    let scheduler_stop = CancellationToken::new();
+    let scheduler = tokio::spawn(Arc::clone(daemon.scheduler()).run(scheduler_stop.clone()));
+    let endpoints = Endpoints {
+        metrics,
+        snapshot: Arc::new({
+            let daemon = Arc::clone(&daemon);
+            move || daemon.snapshot()
+        }),
+        ready: Arc::new({
+            let daemon = Arc::clone(&daemon);
+            move || daemon.ready()
+        }),
+    };
+    tasks.spawn(telemetry::serve(doors.telemetry, endpoints, shutdown.clone()));
+    tasks.spawn(Arc::clone(&daemon).watch_identities(shutdown.clone()));
+    tasks.spawn(lifecycle::watchdog(shutdown.clone()));
+    let service =
+        control::Service::new(daemon.ledger().clone(), Arc::clone(&daemon) as _, shutdown.clone());
+    tasks.spawn(async move {
+        if let Err(error) = doors.control.serve(service).await {
+            tracing::error!(%error, "the control service ended");
+        }
+    });
+    lifecycle::ready();
+
+    loop {
+        match signals.next().await {
+            lifecycle::Signal::Reload => reload(watched, &daemon),
+            lifecycle::Signal::Stop => break,
+        }
+    }
+    tracing::info!(?drain_timeout, "stopping: finishing the parts in flight");
+    lifecycle::stopping();
+    shutdown.cancel();
+    scheduler_stop.cancel();
+    tokio::select! {
+        _ = scheduler => Ok(()),
+        () = signals.stop() => {
+            // Everything that was acknowledged is on disk already.
+            tracing::warn!("a second signal: leaving at once");
+            Ok(())
+        }
+    }
+}
+
+/// Limits and the log filter are read again; what else changed needs a restart, and is said so.
+fn reload(watched: &Watched, daemon: &Daemon) {
+    let config = match check(&watched.path) {
+        Ok(config) => config,
+        Err(faults) => {
+            tracing::error!(%faults, "the configuration is not reloaded");
+            return;
+        }
+    };
+    if let Err(error) = watched.log.set(&config.telemetry.log) {
+        tracing::error!(%error, "the log filter is not changed");
+    }
+    for (name, remote) in &config.remotes {
+        daemon.set_configured_limits(name, remote.limits);
+    }
+    let same = config.remotes.keys().eq(watched.config.remotes.keys());
+    if !same {
+        tracing::warn!("remotes were added or removed: restart the daemon for that");
+    }
+    tracing::info!("reloaded limits and log filter");
+}
+
+async fn open_ledger(config: &Config, observer: &SharedObserver) -> Result<Ledger, Error> {
+    let (dir, observer) = (config.data_dir.clone(), Arc::clone(observer));
+    let opened = tokio::task::spawn_blocking(move || Ledger::open(&dir, observer)).await;
+    let ledger = match opened {
+        Ok(opened) => opened?,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    };
+    let reclaimed = ledger.reclaim().await?;
+    if reclaimed > 0 {
+        tracing::warn!(jobs = reclaimed, "took back jobs that an earlier process left running");
+    }
+    Ok(ledger)
+}
+
+/// Builds every remote and checks who it is. One whose identity is wrong is refused; one that cannot
+/// be asked now is kept, and its jobs wait.
+async fn connect(
+    config: &Config,
+    ledger: &Ledger,
+    observer: &SharedObserver,
+) -> Result<Remotes, Error> {
+    let mut remotes = BTreeMap::new();
+    for (name, configured) in &config.remotes {
+        let limits = persisted(ledger, name)?.unwrap_or(configured.limits);
+        let options = configured.options(name.clone(), limits);
+        let remote = Remote::build(options, Arc::clone(observer)).await?;
+        match remote.check_identity().await {
+            Ok(identity) => tracing::info!(
+                remote = %name,
+                partition = remote.partition(),
+                account = identity.account.as_deref().unwrap_or("not asked"),
+                "connected"
+            ),
+            Err(error) if error.class() == FailureClass::Permanent => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(remote = %name, %error, "the identity cannot be checked yet")
+            }
+        }
+        remotes.insert(name.clone(), Arc::new(remote));
+    }
+    Ok(remotes)
+}
+
+/// Limits that were set with `--persist`; they outlive the configuration's.
+fn persisted(ledger: &Ledger, name: &RemoteName) -> Result<Option<Limits>, Error> {
+    let text = ledger.setting(&engine::limits_key(name))?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}

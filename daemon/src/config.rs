@@ -7,10 +7,8 @@
 
 mod fault;
 mod overrides;
-mod region;
 mod remotes;
 mod schema;
-mod secret;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -21,11 +19,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::base::Limits;
+use crate::control::Listen;
 use crate::model::{ByteCount, IfExists, RemoteName, Verify};
+use crate::remote::{self, Credentials};
 use crate::telemetry::LogFormat;
 
 pub use fault::{Fault, Faults};
-pub use secret::Secret;
 
 use section::Context;
 
@@ -40,13 +39,6 @@ pub struct Config {
     pub transfer: Transfer,
     /// At least one.
     pub remotes: BTreeMap<RemoteName, RemoteConfig>,
-}
-
-/// Where to listen. A TCP address is on loopback.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listen {
-    Unix(PathBuf),
-    Tcp(SocketAddr),
 }
 
 /// `[telemetry]`
@@ -92,26 +84,6 @@ pub struct RemoteConfig {
     pub quotas: Quotas,
 }
 
-/// Where a remote's credentials come from: exactly one place, always named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credentials {
-    /// A profile of the AWS configuration files.
-    Profile(String),
-    Static {
-        access_key_id: String,
-        secret_access_key: Secret,
-        session_token: Option<Secret>,
-    },
-    /// A role, assumed with a profile's credentials or else the instance's.
-    AssumeRole {
-        role_arn: String,
-        source_profile: Option<String>,
-        external_id: Option<String>,
-    },
-    /// The instance's own role.
-    Imds,
-}
-
 /// EC2's in-progress quotas, per account and Region. Configuration, because AWS changes them.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-store-restore.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +91,25 @@ pub struct Quotas {
     pub store_in_progress_gb: u32,
     pub restore_in_progress_gb: u32,
     pub image_size_gb: u32,
+}
+
+impl RemoteConfig {
+    /// The same, as the remote named `name` is built from it, with `limits` in force.
+    pub fn options(&self, name: RemoteName, limits: Limits) -> remote::Options {
+        remote::Options {
+            name,
+            region: self.region.clone(),
+            credentials: self.credentials.clone(),
+            expected_account: self.expected_account.clone(),
+            fips: self.fips,
+            dual_stack: self.dual_stack,
+            path_style: self.path_style,
+            s3_endpoint: self.s3_endpoint.clone(),
+            sts_endpoint: self.sts_endpoint.clone(),
+            ca_bundle: self.ca_bundle.clone(),
+            limits,
+        }
+    }
 }
 
 impl Config {

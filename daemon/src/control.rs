@@ -1,1 +1,31 @@
-//! Skeleton.
+//! The gRPC service: what the API says, in terms of the ledger and of the rest of the daemon.
+//!
+//! It decides nothing. A request is checked and converted, written down in the ledger, and answered
+//! once it is on disk; what follows from it is the scheduler's. What the daemon does is read back
+//! from the ledger (facts) and from the [`Engine`] (live figures).
+//!
+//! # Invariants
+//! - Nothing is acknowledged that is not on disk.
+//! - No answer, status or log line holds a presigned URL's query.
+//! - A watch neither loses a durable change of a watched job nor sends it twice on one stream. A
+//!   client that reads slowly slows its own stream down, and nothing else.
+//! - Every stream ends when the daemon stops, with UNAVAILABLE, so that clients come again.
+
+mod act;
+mod convert;
+mod engine;
+mod listen;
+mod service;
+mod submit;
+mod watch;
+mod writable;
+
+#[cfg(test)]
+mod tests;
+
+pub use engine::{
+    Defaults, DryRun, Engine, EngineStatus, LimitsChange, LimitsRefused, ListedPage, Place,
+    RemoteStatus,
+};
+pub use listen::{Bound, Error, Listen, NotAnEndpoint, bind};
+pub use service::Service;

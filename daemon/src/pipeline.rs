@@ -1,1 +1,239 @@
-//! Skeleton.
+//! One job from its claim to its end: the stages in order, each resumable.
+//!
+//! A transfer job has one stage of its own, the transfer; image jobs will put theirs around it. What
+//! the worker learns is written down here as the job's end: this is the only place that decides
+//! between succeeded, failed, paused, cancelled and given back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::{Lane, Measure, MemoryBudget, Pace, SharedObserver, Slots};
+use crate::blob::{self, PresignedObject, S3Object, S3Target, Source};
+use crate::ledger::{self, Ledger};
+use crate::model::{
+    Address, Change, Failure, FailureClass, Intent, Job, JobKind, JobState, Lease, RemoteName,
+    Side, TransferSpec,
+};
+use crate::remote::Remote;
+use crate::transfer::{Fault, LiveTransfer, Record, Stop, Transfer};
+
+/// Times that a job whose upload was lost begins anew within one claim.
+const BEGINNINGS_MAX: u32 = 5;
+
+/// The remotes, by name.
+pub type Remotes = BTreeMap<RemoteName, Arc<Remote>>;
+
+/// What every job works with.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    pub ledger: Ledger,
+    pub remotes: Arc<Remotes>,
+    /// The limits, and the meter, of presigned sources.
+    pub presigned: Arc<Pace>,
+    pub slots: Slots,
+    pub memory: MemoryBudget,
+    pub observer: SharedObserver,
+    /// Parts that one job may have in flight at the most.
+    pub parts_max: usize,
+}
+
+/// How a worker is reached while it works.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    pub stop: Stop,
+    pub live: Arc<LiveTransfer>,
+}
+
+impl Pipeline {
+    /// How the worker of this job will be reached.
+    pub fn handle(&self, spec: &TransferSpec) -> Handle {
+        let source = match &spec.source {
+            Address::Object(object) => self.remotes.get(&object.remote).map(|r| r.pace()),
+            Address::Presigned(_) => Some(&self.presigned),
+        };
+        let target = self.remotes.get(&spec.target.remote).map(|remote| remote.pace());
+        let paces = source.into_iter().chain(target).cloned().collect();
+        Handle { stop: Stop::default(), live: LiveTransfer::new(paces) }
+    }
+
+    /// Works on a claimed job until it ends, or the worker is told to stop.
+    pub async fn run(&self, job: Job, lease: &Lease, handle: Handle) {
+        let record = Record {
+            ledger: self.ledger.clone(),
+            job: job.id,
+            token: lease.token,
+            live: Arc::clone(&handle.live),
+            stop: handle.stop.clone(),
+        };
+        match self.work(job, &record, &handle).await {
+            Ok(()) => {}
+            // Another worker has the job, or a person ended it: nothing here is to be written.
+            Err(Fault::Ledger(ledger::Error::LeaseLost { .. })) => {
+                tracing::warn!(job = %record.job, "the lease was lost; leaving the job");
+            }
+            Err(fault) => {
+                tracing::error!(job = %record.job, %fault, "the job's end is not recorded")
+            }
+        }
+    }
+
+    async fn work(&self, mut job: Job, record: &Record, handle: &Handle) -> Result<(), Fault> {
+        for beginning in 1.. {
+            let transfer = match self.transfer(&job, record, handle) {
+                Ok(transfer) => transfer,
+                Err(failure) => return self.fail(record, failure, false).await,
+            };
+            if job.intent == Intent::Cancel {
+                return self.cancel(&transfer, record).await;
+            }
+            let kind = job.kind;
+            let fault = match transfer.run(job).await {
+                Ok(receipt) => {
+                    record.apply(Change::Succeed(Box::new(receipt))).await?;
+                    self.finished(kind, JobState::Succeeded);
+                    return Ok(());
+                }
+                Err(fault) => fault,
+            };
+            let now = self.ledger.get(record.job)?;
+            match fault {
+                Fault::Stopped => return self.stopped(&now, record, handle).await,
+                Fault::Failed { failure, restart } => {
+                    if restart {
+                        self.let_go(&now, record, handle).await;
+                    }
+                    return self.fail(record, *failure, restart).await;
+                }
+                Fault::BeginAnew { failure } if beginning < BEGINNINGS_MAX => {
+                    tracing::warn!(job = %record.job, %failure, "beginning anew");
+                    self.let_go(&now, record, handle).await;
+                    record.apply(Change::Warn(format!("began anew: {failure}"))).await?;
+                    job = record.apply(Change::Restart).await?;
+                }
+                Fault::BeginAnew { failure } => {
+                    self.let_go(&now, record, handle).await;
+                    return self.fail(record, *failure, true).await;
+                }
+                Fault::Ledger(ledger::Error::LeaseLost { .. }) => return Err(fault),
+                Fault::Ledger(error) => {
+                    let failure = Failure::new(
+                        FailureClass::Permanent,
+                        format!("the ledger refused what the worker did: {error}"),
+                        "retry; if it stays, restore the ledger",
+                    );
+                    return self.fail(record, failure, false).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The worker was told to stop: the job's intent says why.
+    async fn stopped(&self, job: &Job, record: &Record, handle: &Handle) -> Result<(), Fault> {
+        match job.intent {
+            Intent::Run => record.apply(Change::Release).await.map(drop),
+            Intent::Pause => record.apply(Change::Stop).await.map(drop),
+            Intent::Cancel => match self.transfer(job, record, handle) {
+                Ok(transfer) => self.cancel(&transfer, record).await,
+                Err(failure) => self.fail(record, failure, false).await,
+            },
+        }
+    }
+
+    /// Aborts what exists at the target; only then is the job cancelled.
+    async fn cancel(&self, transfer: &Transfer, record: &Record) -> Result<(), Fault> {
+        let job = self.ledger.get(record.job)?;
+        match transfer.abort(&job).await {
+            Ok(()) => {
+                record.apply(Change::Stop).await?;
+                self.finished(job.kind, JobState::Cancelled);
+                Ok(())
+            }
+            Err(Fault::Failed { failure, .. } | Fault::BeginAnew { failure }) => {
+                self.fail(record, *failure, false).await
+            }
+            // Not aborted yet: the intent stays, and the next claim goes on here.
+            Err(Fault::Stopped) => record.apply(Change::Release).await.map(drop),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Aborts an upload that is of no use any more. What cannot be aborted is said, not waited for.
+    async fn let_go(&self, job: &Job, record: &Record, handle: &Handle) {
+        let Some(upload) = job.transfer.upload() else { return };
+        let Ok(transfer) = self.transfer(job, record, handle) else { return };
+        if let Err(error) = transfer.target.abort(upload).await {
+            tracing::warn!(job = %job.id, upload = %upload.0, %error, "an upload was left behind");
+        }
+    }
+
+    async fn fail(&self, record: &Record, failure: Failure, restart: bool) -> Result<(), Fault> {
+        tracing::error!(job = %record.job, %failure, "the job failed");
+        let job = record.apply(Change::Fail { failure, restart }).await?;
+        self.finished(job.kind, JobState::Failed);
+        Ok(())
+    }
+
+    fn finished(&self, kind: JobKind, outcome: JobState) {
+        let (kind, outcome) = (kind.as_str(), outcome.as_str());
+        self.observer.record(Measure::JobFinished { kind, outcome });
+    }
+
+    fn transfer(&self, job: &Job, record: &Record, handle: &Handle) -> Result<Transfer, Failure> {
+        self.build(&job.spec, record.clone(), handle)
+    }
+
+    /// A transfer of this specification.
+    ///
+    /// # Errors
+    /// Where a remote that it names is not configured (any more).
+    pub fn build(
+        &self,
+        spec: &TransferSpec,
+        record: Record,
+        handle: &Handle,
+    ) -> Result<Transfer, Failure> {
+        let source: Arc<dyn Source> = match &spec.source {
+            Address::Object(address) => {
+                let remote = self.remote(&address.remote, Side::Source)?;
+                Arc::new(S3Object::new(remote, address.clone()))
+            }
+            Address::Presigned(url) => Arc::new(self.presigned(url)?),
+        };
+        let remote = self.remote(&spec.target.remote, Side::Target)?;
+        let seat = self.slots.join(
+            Lane::new(source.name(), crate::base::Direction::Read),
+            Lane::new(spec.target.remote.as_str(), crate::base::Direction::Write),
+        );
+        Ok(Transfer {
+            source,
+            target: S3Target::new(remote, spec.target.clone()),
+            spec: spec.clone(),
+            record,
+            seat,
+            memory: self.memory.clone(),
+            observer: Arc::clone(&self.observer),
+            live: Arc::clone(&handle.live),
+            stop: handle.stop.clone(),
+            parts_max: self.parts_max,
+        })
+    }
+
+    fn presigned(&self, url: &crate::model::PresignedUrl) -> Result<PresignedObject, Failure> {
+        let (pace, observer) = (Arc::clone(&self.presigned), Arc::clone(&self.observer));
+        PresignedObject::new(url.clone(), pace, observer, None)
+            .map_err(|error: blob::Error| error.to_failure(Side::Source))
+    }
+
+    fn remote(&self, name: &RemoteName, side: Side) -> Result<Arc<Remote>, Failure> {
+        self.remotes.get(name).cloned().ok_or_else(|| {
+            let known: Vec<_> = self.remotes.keys().map(RemoteName::as_str).collect();
+            Failure::new(
+                FailureClass::Permanent,
+                format!("there is no remote '{name}' in the configuration"),
+                format!("name one of: {}", known.join(", ")),
+            )
+            .on(side, Some(name.clone()))
+        })
+    }
+}

@@ -1,1 +1,278 @@
-//! Skeleton.
+//! Which job runs: priority, then age, within bounds that keep small jobs moving.
+//!
+//! Jobs are claimed from the ledger one by one, up to `max_active_jobs`. Parts of running jobs share
+//! the machine's slots evenly (see [`crate::base::slots`]), but that helps only a job that runs: so a
+//! quarter of the places is kept for jobs of at most 1 GiB. A job whose size is not known yet may be
+//! planned in such a place; where it turns out to be large and the others' places are taken, it goes
+//! back into the queue, and waits there among the large ones.
+//!
+//! Pause and cancel come as facts through the ledger's events, like everything else: the scheduler
+//! sees the intent of a job that runs here, and tells its worker to stop.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{self, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::base::clock;
+use crate::ledger::{Events, Lanes, Ledger};
+use crate::model::{Change, Failure, FailureClass, Intent, Job, JobId, Lease, Live};
+use crate::pipeline::{Handle, Pipeline};
+
+/// How long a claim holds without being renewed.
+const LEASE: Duration = Duration::from_secs(60);
+const RENEW_EVERY: Duration = Duration::from_secs(20);
+/// A look at the queue even when nothing was heard.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+const EVENTS_A_LOOK: usize = 1024;
+/// What workers get after they were told to stop at once.
+const ABANDON_GRACE: Duration = Duration::from_secs(5);
+
+/// The scheduler of one daemon.
+#[derive(Debug)]
+pub struct Scheduler {
+    ledger: Ledger,
+    pipeline: Pipeline,
+    active_max: usize,
+    /// How long a paused or drained job's parts in flight may take to finish.
+    drain_timeout: Duration,
+    active: Mutex<HashMap<JobId, Active>>,
+    draining: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Active {
+    handle: Handle,
+    token: u64,
+    large: bool,
+    /// The worker's task, to know whose it was if it ends by a panic.
+    task: Option<task::Id>,
+}
+
+impl Scheduler {
+    /// A scheduler of at most `active_max` jobs at once.
+    pub fn new(pipeline: Pipeline, active_max: usize, drain_timeout: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            ledger: pipeline.ledger.clone(),
+            pipeline,
+            active_max,
+            drain_timeout,
+            active: Mutex::default(),
+            draining: watch::Sender::new(false),
+        })
+    }
+
+    /// The live figures of a job that runs here.
+    pub fn live(&self, id: JobId) -> Option<Live> {
+        let live = self.lock().get(&id).map(|active| Arc::clone(&active.handle.live))?;
+        Some(live.snapshot())
+    }
+
+    /// The jobs that run here.
+    pub fn running(&self) -> Vec<JobId> {
+        self.lock().keys().copied().collect()
+    }
+
+    /// Takes no new work (or takes it again) and lets what runs finish.
+    pub fn drain(&self, on: bool) {
+        self.draining.send_replace(on);
+    }
+
+    /// Whether no new work is taken.
+    pub fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Runs until `shutdown`; then stops what runs and gives it back to the queue.
+    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut workers = JoinSet::new();
+        let mut heard = self.ledger.subscribe();
+        let mut draining = self.draining.subscribe();
+        let mut cursor = *heard.borrow();
+        while !shutdown.is_cancelled() {
+            self.claim(&mut workers).await;
+            tokio::select! {
+                _ = heard.changed() => cursor = self.listen(cursor),
+                Some(ended) = workers.join_next() => self.ended(ended).await,
+                _ = draining.changed() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => cursor = self.listen(cursor),
+                () = shutdown.cancelled() => {}
+            }
+        }
+        self.stop_all(workers).await;
+    }
+
+    /// Claims jobs while there is room for them.
+    async fn claim(self: &Arc<Self>, workers: &mut JoinSet<JobId>) {
+        while !self.is_draining() {
+            let lanes = {
+                let active = self.lock();
+                if active.len() >= self.active_max {
+                    return;
+                }
+                let large = active.values().filter(|active| active.large).count();
+                Lanes { small: true, large: large < self.large_max() }
+            };
+            match self.ledger.claim(lanes, LEASE).await {
+                Ok(Some(job)) => self.spawn(job, workers),
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::error!(%error, "cannot claim a job");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn spawn(self: &Arc<Self>, job: Job, workers: &mut JoinSet<JobId>) {
+        let Some(lease) = job.lease.clone() else { return };
+        let handle = self.pipeline.handle(&job.spec);
+        let large = job.is_large();
+        let active = Active { handle: handle.clone(), token: lease.token, large, task: None };
+        self.lock().insert(job.id, active);
+        let this = Arc::clone(self);
+        let id = job.id;
+        let span = tracing::info_span!("job", id = %id);
+        let work = async move {
+            tokio::select! {
+                () = this.pipeline.run(job, &lease, handle.clone()) => {}
+                () = this.keep(id, &lease, &handle) => {}
+            }
+            id
+        };
+        let task = workers.spawn(work.instrument(span)).id();
+        if let Some(active) = self.lock().get_mut(&id) {
+            active.task = Some(task);
+        }
+    }
+
+    /// Renews the lease for as long as the worker works. Where that fails for good, the worker has
+    /// lost the job: it must not act any more, so this returns and the worker is dropped.
+    async fn keep(&self, id: JobId, lease: &Lease, handle: &Handle) {
+        loop {
+            tokio::time::sleep(RENEW_EVERY).await;
+            let expires_at = clock::now().plus_millis(LEASE.as_secs() * 1000);
+            let renewed = Lease { expires_at, ..lease.clone() };
+            match self.ledger.apply(id, lease.token, Change::Renew(renewed)).await {
+                Ok(_) => {}
+                // One daemon holds the ledger: nobody else can take the job while the disk is full.
+                Err(error) if error.may_pass() => tracing::warn!(%error, "cannot renew the lease"),
+                Err(error) => {
+                    // The worker ends by itself right after its last word: this may be its echo.
+                    tracing::debug!(%error, "the lease is gone");
+                    handle.stop.now();
+                    tokio::time::sleep(ABANDON_GRACE).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads what happened since `cursor` and acts on what concerns jobs that run here.
+    fn listen(self: &Arc<Self>, mut cursor: u64) -> u64 {
+        loop {
+            match self.ledger.events(cursor, EVENTS_A_LOOK) {
+                Ok(Events::Some(events)) if events.is_empty() => return cursor,
+                Ok(Events::Some(events)) => {
+                    for event in events {
+                        cursor = event.cursor;
+                        self.heard(&event.job);
+                    }
+                }
+                Ok(Events::TooOld { .. }) => {
+                    // So far behind that events are gone: the jobs themselves say the same.
+                    for id in self.running() {
+                        if let Ok(job) = self.ledger.get(id) {
+                            self.heard(&job);
+                        }
+                    }
+                    return *self.ledger.subscribe().borrow();
+                }
+                Err(error) => {
+                    tracing::error!(%error, "cannot read the ledger's events");
+                    return cursor;
+                }
+            }
+        }
+    }
+
+    fn heard(self: &Arc<Self>, job: &Job) {
+        let stop = {
+            let mut active = self.lock();
+            let larges = active.values().filter(|active| active.large).count();
+            let Some(mine) = active.get_mut(&job.id) else { return };
+            let grew = job.is_large() && !mine.large;
+            if grew && larges < self.large_max() {
+                mine.large = true;
+            }
+            let out_of_lane = grew && !mine.large;
+            match job.intent {
+                Intent::Run if !out_of_lane => return,
+                Intent::Cancel => {
+                    mine.handle.stop.now();
+                    return;
+                }
+                Intent::Run | Intent::Pause => mine.handle.stop.clone(),
+            }
+        };
+        stop.soon();
+        let patience = self.drain_timeout;
+        tokio::spawn(async move {
+            tokio::time::sleep(patience).await;
+            stop.now();
+        });
+    }
+
+    async fn ended(&self, ended: Result<JobId, task::JoinError>) {
+        let error = match ended {
+            Ok(id) => {
+                self.lock().remove(&id);
+                return;
+            }
+            Err(error) => error,
+        };
+        let panicked = {
+            let mut active = self.lock();
+            let id = active.iter().find(|(_, a)| a.task == Some(error.id())).map(|(id, _)| *id);
+            id.and_then(|id| active.remove(&id).map(|active| (id, active.token)))
+        };
+        let Some((id, token)) = panicked else { return };
+        tracing::error!(job = %id, %error, "a job's worker ended by a panic");
+        let reason = format!("the job's worker ended by a panic: {error}");
+        let failure = Failure::new(FailureClass::Permanent, reason, "report this as a bug; retry");
+        let fail = Change::Fail { failure, restart: false };
+        if let Err(error) = self.ledger.apply(id, token, fail).await {
+            tracing::error!(job = %id, %error, "the job's end is not recorded");
+        }
+    }
+
+    /// Stops every worker: soon, and after the drain timeout at once.
+    async fn stop_all(&self, mut workers: JoinSet<JobId>) {
+        let stops: Vec<_> = self.lock().values().map(|a| a.handle.stop.clone()).collect();
+        stops.iter().for_each(crate::transfer::Stop::soon);
+        let all_ended = async { while workers.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.drain_timeout, all_ended).await.is_err() {
+            tracing::warn!("abandoning the parts in flight: the drain timeout is over");
+            stops.iter().for_each(crate::transfer::Stop::now);
+            let all_ended = async { while workers.join_next().await.is_some() {} };
+            if tokio::time::timeout(ABANDON_GRACE, all_ended).await.is_err() {
+                workers.abort_all();
+            }
+        }
+        self.lock().clear();
+    }
+
+    /// Places that large jobs may take.
+    fn large_max(&self) -> usize {
+        let kept = (self.active_max / 4).max(1);
+        self.active_max.saturating_sub(kept).max(1)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Active>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,1 +1,136 @@
-//! Skeleton.
+//! Moves one object between remotes, part by part. A crash costs at most the parts in flight.
+//!
+//! [`Transfer::run`] is a loop over the job's durable [`TransferState`]: each step does one thing at
+//! S3 and writes the fact, and the next step begins from what was written. A restart is therefore not
+//! a special case: it is the loop, entered in the middle.
+//!
+//! ```text
+//! plan ─▶ Planned ─▶ upload parts ─▶ Sealing ─▶ publish ─▶ Sealed ─▶ prove ─▶ receipt
+//!            └─────── small: hash in memory ──────▲
+//! ```
+//!
+//! # Invariants
+//! - A part enters the ledger only after the target acknowledged it.
+//! - The source is pinned by ETag; two versions are never mixed.
+//! - The digest is known, and agrees with what the source and the submitter say of it, before the act
+//!   that publishes: a corrupt object is never published.
+//! - Retrying belongs to this layer alone; see [`retry`].
+//! - Dropping the future aborts nothing at S3. Only a recorded cancel does, by [`Transfer::abort`].
+
+mod fault;
+mod habits;
+mod live;
+mod part;
+mod parts;
+mod plan;
+mod proof;
+mod pulse;
+mod reader;
+mod record;
+pub mod retry;
+mod seal;
+mod small;
+mod stop;
+
+use std::sync::Arc;
+
+pub use fault::Fault;
+pub use live::LiveTransfer;
+pub use plan::Draft;
+pub use record::Record;
+pub use stop::Stop;
+
+use crate::base::{MemoryBudget, Seat, SharedObserver};
+use crate::blob::{Attributes, S3Target, Source};
+use crate::model::{Job, PinnedObject, Receipt, Side, TransferSpec, TransferState};
+use plan::Planned;
+
+/// What one transfer works with.
+#[derive(Debug)]
+pub struct Transfer {
+    pub source: Arc<dyn Source>,
+    pub target: S3Target,
+    pub spec: TransferSpec,
+    pub record: Record,
+    pub seat: Seat,
+    pub memory: MemoryBudget,
+    pub observer: SharedObserver,
+    pub live: Arc<LiveTransfer>,
+    pub stop: Stop,
+    /// Parts that one job may have in flight at the most.
+    pub parts_max: usize,
+}
+
+impl Transfer {
+    /// Carries the object from wherever the job stands to its proof.
+    ///
+    /// # Errors
+    /// [`Fault::Failed`] where it cannot be carried, [`Fault::Stopped`] where it was asked to stop:
+    /// what was done stays recorded.
+    pub async fn run(mut self, mut job: Job) -> Result<Receipt, Fault> {
+        let habits = self.find_habits().await?;
+        self.target = self.target.with_habits(habits);
+        let transfer = Arc::new(self);
+        let mut replan = true;
+        loop {
+            transfer.live.at(&job);
+            job = match &job.transfer {
+                TransferState::Unplanned => transfer.begin(&job).await?,
+                // Nothing exists at the target, and the pin may be hours old: pin again.
+                TransferState::Planned { .. } if replan => transfer.begin(&job).await?,
+                TransferState::Planned { source, plan } if plan.is_single_put() => {
+                    transfer.seal_small(source).await?
+                }
+                TransferState::Planned { source, .. } => transfer.create_upload(source).await?,
+                TransferState::Uploading { source, plan, upload } => {
+                    transfer.upload_parts(source, *plan, upload).await?
+                }
+                TransferState::Sealing { source, plan, upload, digest } => {
+                    transfer.publish(source, *plan, upload.as_ref(), *digest).await?
+                }
+                TransferState::Sealed { source, plan, digest, target } => {
+                    return transfer.prove(&job, source, *plan, *digest, target).await;
+                }
+            };
+            replan = matches!(job.transfer, TransferState::Unplanned);
+            if let Some(receipt) = &job.receipt {
+                return Ok(receipt.clone());
+            }
+        }
+    }
+
+    async fn begin(&self, job: &Job) -> Result<Job, Fault> {
+        match self.plan().await? {
+            Planned::Carry(draft) => {
+                let source = Box::new(draft.source);
+                self.record.plan(source, draft.plan, draft.warnings).await
+            }
+            Planned::Same { draft, existing } => {
+                let receipt = self.receipt_of_same(job, &draft, &existing);
+                Ok(Job { receipt: Some(receipt), ..job.clone() })
+            }
+        }
+    }
+
+    /// Throws away what was uploaded, as a cancel asks.
+    ///
+    /// # Errors
+    /// [`Fault::Failed`] where the target does not let go of it.
+    pub async fn abort(&self, job: &Job) -> Result<(), Fault> {
+        let Some(upload) = job.transfer.upload() else { return Ok(()) };
+        self.retrying(Side::Target, || self.target.abort(upload)).await
+    }
+
+    /// What the target object is to carry besides its bytes.
+    fn attributes(&self, source: &PinnedObject) -> Attributes {
+        let mut tags = source.tags.clone();
+        tags.extend(self.spec.tags.clone());
+        Attributes {
+            headers: source.headers.clone(),
+            metadata: source.metadata.clone(),
+            tags,
+            storage_class: self.spec.storage_class.clone(),
+            encryption: self.spec.encryption.clone(),
+        }
+    }
+}

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::region::partition_of;
 use super::section::{Context, Section, shown};
-use super::{Credentials, Quotas, RemoteConfig, Secret};
+use super::{Quotas, RemoteConfig};
 use crate::base::Limits;
 use crate::model::RemoteName;
+use crate::remote::{Credentials, Secret, partition_of};
 
 /// What receipts and metrics call the source of a presigned URL.
 const RESERVED_NAME: &str = "presigned";

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use toml::Table;
 
 use super::section::{Context, Section, shown};
-use super::{Config, Listen, Telemetry, Transfer, remotes};
+use super::{Config, Telemetry, Transfer, remotes};
+use crate::control::Listen;
 use crate::model::{ByteCount, IfExists, Verify};
 use crate::telemetry::{LogFormat, check_filter};
 

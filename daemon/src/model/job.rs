@@ -21,6 +21,9 @@ use super::{
     Receipt, Submission, Timestamp, TransferSpec, UploadId,
 };
 
+/// A job that carries more than this is a large one.
+const LARGE_BYTES: u64 = 1 << 30;
+
 /// What a job does. Image jobs come beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -285,6 +288,11 @@ impl Job {
     /// The object's size in bytes, once planned.
     pub fn size(&self) -> Option<u64> {
         self.transfer.planned().map(|(source, _)| source.size)
+    }
+
+    /// Whether the job is known to be a large one, which must not hold up small ones.
+    pub fn is_large(&self) -> bool {
+        self.size().is_some_and(|size| size > LARGE_BYTES)
     }
 
     /// Whether the job is in the scheduler's queue.

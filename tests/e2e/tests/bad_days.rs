@@ -37,21 +37,30 @@ async fn what_does_not_exist_is_named() -> Result<()> {
     let (world, daemon, _) = world().await?;
     for (source, target, says) in [
         ("commercial:nowhere/a.bin", TARGET, ["source commercial", "nowhere", "bucket"]),
-        ("commercial:images/nothing.bin", TARGET, ["source commercial", "images/nothing.bin", "key"]),
+        (
+            "commercial:images/nothing.bin",
+            TARGET,
+            ["source commercial", "images/nothing.bin", "key"],
+        ),
         (SOURCE, "gov:nowhere/ami-0abc.bin", ["target gov", "nowhere", "bucket"]),
     ] {
         let job = world.fail(&[source, target]).await?;
         assert_failed(&world, &job, &says)?;
     }
     let refused = world.causeway(&["submit", "mars:images/a.bin", TARGET]).await?.expect_code(6)?;
-    ensure!(refused.stderr.contains("mars") && refused.stderr.contains("commercial"), "{refused:?}");
+    ensure!(
+        refused.stderr.contains("mars") && refused.stderr.contains("commercial"),
+        "{refused:?}"
+    );
     daemon.stop(FAILS).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_kms_key_is_named() -> Result<()> {
     let (world, daemon, _) = world().await?;
-    let job = world.fail(&[SOURCE, TARGET, "--sse", "aws:kms", "--sse-kms-key-id", "no-such-key"]).await?;
+    let job = world
+        .fail(&[SOURCE, TARGET, "--sse", "aws:kms", "--sse-kms-key-id", "no-such-key"])
+        .await?;
     assert_failed(&world, &job, &["target gov", "KMS"])?;
     daemon.stop(FAILS).await
 }
@@ -233,7 +242,11 @@ async fn every_fault_of_the_configuration_is_listed_at_once() -> Result<()> {
     let status = daemon.wait().await?;
     ensure!(status.code() == Some(78), "{status}");
     let log = daemon.log();
-    for text in ["transfer.memory_budgett", "remotes.commercial.limits.read_bandwidth", "CAUSEWAY__TRANSFER__VERIFY"] {
+    for text in [
+        "transfer.memory_budgett",
+        "remotes.commercial.limits.read_bandwidth",
+        "CAUSEWAY__TRANSFER__VERIFY",
+    ] {
         ensure!(log.contains(text), "no '{text}' in {log}");
     }
     ensure!(!log.contains(&world.gov.credentials().secret_access_key), "a secret is in the log");

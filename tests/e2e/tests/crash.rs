@@ -43,7 +43,9 @@ async fn killed_in_the_middle_it_goes_on_from_its_parts() -> Result<()> {
     let parts = receipt["parts"].as_u64().unwrap_or_default();
     let sent = acknowledged(&world);
     let again = sent.len() as u64 - parts;
-    eprintln!("{parts} parts; {in_ledger} in the ledger when last seen; {sent_before} acknowledged before the kill; {again} sent again");
+    eprintln!(
+        "{parts} parts; {in_ledger} in the ledger when last seen; {sent_before} acknowledged before the kill; {again} sent again"
+    );
     // Only what was on its way between S3's yes and the ledger may be sent again.
     ensure!(again <= 4, "{again} parts were sent twice: {sent:?}");
     daemon.stop(LogCheck::Expected(&["took back jobs"])).await
@@ -97,7 +99,9 @@ async fn a_second_signal_ends_it_at_once() -> Result<()> {
 /// Complete is done and its answer lost: the object is asked for, not made again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_to_complete_is_found_out() -> Result<()> {
-    for action in [Action::LoseAnswer, Action::LoseRequest, Action::ErrorIn200("InternalError".into())] {
+    for action in
+        [Action::LoseAnswer, Action::LoseRequest, Action::ErrorIn200("InternalError".into())]
+    {
         let world = World::new().await?;
         world.gov.faults([Fault::on("CompleteMultipartUpload", action.clone()).call(1)]);
         let bytes = images(20 << 20);
@@ -135,7 +139,11 @@ async fn broken_reads_are_resumed_where_they_broke() -> Result<()> {
 async fn broken_writes_start_their_part_again() -> Result<()> {
     let world = World::new().await?;
     world.gov.faults([
-        Fault::on("UploadPart", Action::Reset).part(2).call(1).at_byte(2_000_000).side(Side::Request),
+        Fault::on("UploadPart", Action::Reset)
+            .part(2)
+            .call(1)
+            .at_byte(2_000_000)
+            .side(Side::Request),
         Fault::on("UploadPart", Action::Status("SlowDown".into())).part(3).call(1),
         Fault::on("UploadPart", Action::FlipBit).part(4).call(1).at_byte(99).side(Side::Request),
         Fault::on("UploadPart", Action::LoseAnswer).part(5).call(1),

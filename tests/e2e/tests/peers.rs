@@ -89,12 +89,18 @@ async fn the_aws_cli_sees_the_same_attributes_on_both_sides() -> Result<()> {
     from.peer.aws(&put).await?;
     let daemon = world.start().await?;
     world.carry(&["commercial:images/a.bin", "gov:landing/a.bin"]).await?;
-    let head = |bucket: &'static str| ["s3api", "head-object", "--bucket", bucket, "--key", "a.bin"];
+    let head =
+        |bucket: &'static str| ["s3api", "head-object", "--bucket", bucket, "--key", "a.bin"];
     let source = from.peer.aws(&head("images")).await?.json()?;
     let target = to.peer.aws(&head("landing")).await?.json()?;
-    for field in
-        ["ContentLength", "ContentType", "ContentLanguage", "CacheControl", "ContentDisposition", "Metadata"]
-    {
+    for field in [
+        "ContentLength",
+        "ContentType",
+        "ContentLanguage",
+        "CacheControl",
+        "ContentDisposition",
+        "Metadata",
+    ] {
         ensure!(!source[field].is_null(), "moto keeps no {field}: {source}");
         ensure!(source[field] == target[field], "{field}: {source} and {target}");
     }

@@ -1,0 +1,317 @@
+//! The daemon as the control service and telemetry see it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::base::{Direction, Lane, Limits, MemoryBudget, Pace, SharedObserver, Slots, clock};
+use crate::blob;
+use crate::config::Config;
+use crate::control::{
+    Defaults, DryRun, Engine, EngineStatus, LimitsChange, LimitsRefused, ListedPage, Place,
+    RemoteStatus,
+};
+use crate::ledger::Ledger;
+use crate::model::{
+    Address, Bandwidth, Failure, FailureClass, JobId, JobState, Live, ObjectAddress, RemoteName,
+    Side, Timestamp, TransferSpec,
+};
+use crate::pipeline::{Pipeline, Remotes};
+use crate::remote::Remote;
+use crate::scheduler::Scheduler;
+use crate::telemetry::{ConcurrencyLimit, JobBytes, Snapshot};
+use crate::transfer::{Fault, Record};
+
+/// How long a dry run may take before it says what it waits for.
+const DRY_RUN_PATIENCE: Duration = Duration::from_secs(30);
+/// How often a remote whose identity could not be checked is asked again.
+const IDENTITY_EVERY: Duration = Duration::from_secs(30);
+
+/// The running daemon.
+#[derive(Debug)]
+pub(super) struct Daemon {
+    started_at: Timestamp,
+    data_dir: PathBuf,
+    defaults: Defaults,
+    pipeline: Pipeline,
+    scheduler: Arc<Scheduler>,
+    /// What is wrong with a remote, by its name.
+    problems: Mutex<BTreeMap<RemoteName, String>>,
+}
+
+/// Where persisted limits are kept in the ledger.
+pub(super) fn limits_key(remote: &RemoteName) -> String {
+    format!("limits/{remote}")
+}
+
+impl Daemon {
+    pub(super) fn new(
+        config: &Config,
+        ledger: Ledger,
+        remotes: Arc<Remotes>,
+        observer: SharedObserver,
+        drain_timeout: Duration,
+    ) -> Arc<Self> {
+        let transfer = &config.transfer;
+        let parts_max = transfer.max_parts_in_flight as usize;
+        let pipeline = Pipeline {
+            ledger,
+            remotes,
+            presigned: Pace::new("presigned", Limits::default(), Arc::clone(&observer)),
+            slots: Slots::new(parts_max),
+            memory: MemoryBudget::new(transfer.memory_budget.0),
+            observer,
+            parts_max,
+        };
+        let active_max = transfer.max_active_jobs as usize;
+        Arc::new(Self {
+            started_at: clock::now(),
+            data_dir: config.data_dir.clone(),
+            defaults: Defaults { verify: transfer.verify, if_exists: transfer.if_exists },
+            scheduler: Scheduler::new(pipeline.clone(), active_max, drain_timeout),
+            pipeline,
+            problems: Mutex::default(),
+        })
+    }
+
+    pub(super) fn scheduler(&self) -> &Arc<Scheduler> {
+        &self.scheduler
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.pipeline.ledger
+    }
+
+    pub(super) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Puts the limits of a reloaded configuration in force.
+    pub(super) fn set_configured_limits(&self, remote: &RemoteName, limits: Limits) {
+        if let Some(remote) = self.pipeline.remotes.get(remote) {
+            remote.pace().set(limits);
+        }
+    }
+
+    /// Whether new work is taken, as `/readyz` has it.
+    pub(super) fn ready(&self) -> Result<(), String> {
+        if self.scheduler.is_draining() {
+            return Err("draining".into());
+        }
+        self.ledger().check_writable().map_err(|error| error.to_string())
+    }
+
+    /// The states that a scrape asks for.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let counts = self.ledger().counts();
+        let now = clock::now();
+        let oldest = counts.oldest_queued.map_or(0, |at| now.millis_since(at));
+        let active = self.scheduler.running().into_iter().filter_map(|id| {
+            let live = self.scheduler.live(id)?;
+            let total = self.ledger().get(id).ok()?.size();
+            Some(JobBytes { job: id, done: live.bytes_done, total })
+        });
+        let remotes = self.pipeline.remotes.values();
+        Snapshot {
+            jobs: counts.states.to_vec(),
+            queue_depth: counts.of(JobState::Queued),
+            queue_oldest: Duration::from_millis(oldest),
+            memory_budget: self.pipeline.memory.budget(),
+            memory_used: self.pipeline.memory.used(),
+            active_jobs: active.collect(),
+            concurrency_limits: self.concurrency().collect(),
+            credentials_expiry: remotes
+                .filter_map(|r| Some((r.name().to_string(), r.credentials_expire_at()?)))
+                .collect(),
+        }
+    }
+
+    fn concurrency(&self) -> impl Iterator<Item = ConcurrencyLimit> {
+        let direction = |lane: &Lane| if lane.write { Direction::Write } else { Direction::Read };
+        self.pipeline.slots.lanes().into_iter().map(move |(lane, limit, _)| ConcurrencyLimit {
+            direction: direction(&lane),
+            remote: lane.remote,
+            parts: limit as u64,
+        })
+    }
+
+    /// Asks who each remote is until all have answered; a wrong answer is a problem that is shown.
+    pub(super) async fn watch_identities(self: Arc<Self>, shutdown: CancellationToken) {
+        loop {
+            for (name, remote) in self.pipeline.remotes.iter() {
+                let problem = remote.check_identity().await.err().map(|error| error.to_string());
+                let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+                match problem {
+                    Some(problem) => problems.insert(name.clone(), problem),
+                    None => problems.remove(name),
+                };
+            }
+            let pause = tokio::time::sleep(IDENTITY_EVERY);
+            if shutdown.run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn remote(&self, name: &RemoteName) -> Option<&Arc<Remote>> {
+        self.pipeline.remotes.get(name)
+    }
+
+    fn status_of(&self, remote: &Remote) -> RemoteStatus {
+        let identity = remote.identity();
+        let admitted = |direction| {
+            let lane = Lane::new(remote.name().as_str(), direction);
+            let lanes = self.pipeline.slots.lanes();
+            let limit = lanes.iter().find(|(known, ..)| *known == lane).map_or(0, |(_, n, _)| *n);
+            u32::try_from(limit).unwrap_or(u32::MAX)
+        };
+        let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        RemoteStatus {
+            name: remote.name().clone(),
+            place: place(remote),
+            arn: identity.arn,
+            endpoint: remote.endpoint(),
+            credentials_expire_at: remote.credentials_expire_at(),
+            read_rate: Bandwidth(remote.pace().rate(Direction::Read)),
+            write_rate: Bandwidth(remote.pace().rate(Direction::Write)),
+            limits: remote.pace().limits(),
+            read_concurrency: admitted(Direction::Read),
+            write_concurrency: admitted(Direction::Write),
+            problem: problems.get(remote.name()).cloned(),
+        }
+    }
+}
+
+fn place(remote: &Remote) -> Place {
+    Place {
+        partition: remote.partition().to_owned(),
+        region: remote.region().to_owned(),
+        account: remote.identity().account,
+    }
+}
+
+#[async_trait]
+impl Engine for Daemon {
+    fn defaults(&self) -> Defaults {
+        self.defaults
+    }
+
+    fn check(&self, spec: &TransferSpec) -> Result<(), String> {
+        let source = match &spec.source {
+            Address::Object(object) => Some(&object.remote),
+            Address::Presigned(_) => None,
+        };
+        for name in source.into_iter().chain([&spec.target.remote]) {
+            if self.remote(name).is_none() {
+                let known: Vec<_> = self.pipeline.remotes.keys().map(RemoteName::as_str).collect();
+                let known = known.join(", ");
+                return Err(format!("there is no remote '{name}': the daemon knows {known}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn live(&self, id: JobId) -> Option<Live> {
+        self.scheduler.live(id)
+    }
+
+    fn place(&self, remote: &RemoteName) -> Option<Place> {
+        self.remote(remote).map(|remote| place(remote))
+    }
+
+    async fn dry_run(&self, spec: &TransferSpec) -> Result<DryRun, Failure> {
+        let handle = self.pipeline.handle(spec);
+        let record = Record::of_no_job(self.ledger().clone(), &handle.live, &handle.stop);
+        let transfer = self.pipeline.build(spec, record, &handle)?;
+        let draft = match tokio::time::timeout(DRY_RUN_PATIENCE, transfer.draft()).await {
+            Ok(Ok(draft)) => draft,
+            Ok(Err(Fault::Failed { failure, .. } | Fault::BeginAnew { failure })) => {
+                return Err(*failure);
+            }
+            Ok(Err(fault @ (Fault::Stopped | Fault::Ledger(_)))) => {
+                return Err(Failure::new(FailureClass::Transient, fault.to_string(), "try again"));
+            }
+            Err(_) => {
+                let wait = handle.live.snapshot().wait.map(|wait| wait.detail);
+                let reason = wait.unwrap_or_else(|| "a side does not answer".into());
+                return Err(Failure::new(FailureClass::Transient, reason, "try again later"));
+            }
+        };
+        let (source, target) = transfer.describe(&draft);
+        Ok(DryRun {
+            source,
+            target,
+            part_size: draft.plan.part_size(),
+            parts: draft.plan.parts(),
+            verify: spec.verify,
+            if_exists: spec.if_exists,
+            bytes_to_send: draft.bytes_to_send(spec),
+            warnings: draft.warnings,
+        })
+    }
+
+    async fn list_prefix(
+        &self,
+        prefix: &ObjectAddress,
+        token: Option<String>,
+    ) -> Result<ListedPage, Failure> {
+        let Some(remote) = self.remote(&prefix.remote) else {
+            let reason = format!("there is no remote '{}'", prefix.remote);
+            return Err(Failure::new(FailureClass::Permanent, reason, "name a configured one"));
+        };
+        let page = blob::list(Arc::clone(remote), prefix, token.as_deref())
+            .await
+            .map_err(|error| error.to_failure(Side::Source))?;
+        let keys = page.objects.into_iter().map(|object| object.key).collect();
+        Ok(ListedPage { keys, next: page.next })
+    }
+
+    fn status(&self) -> EngineStatus {
+        let in_flight = self.pipeline.slots.in_flight();
+        EngineStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.started_at,
+            data_dir: self.data_dir.clone(),
+            parts_in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
+            memory_budget: self.pipeline.memory.budget(),
+            memory_used: self.pipeline.memory.used(),
+            remotes: self.pipeline.remotes.values().map(|r| self.status_of(r)).collect(),
+        }
+    }
+
+    fn limits(&self) -> Vec<(RemoteName, Limits)> {
+        let remotes = self.pipeline.remotes.iter();
+        remotes.map(|(name, remote)| (name.clone(), remote.pace().limits())).collect()
+    }
+
+    async fn set_limits(
+        &self,
+        remote: &RemoteName,
+        change: LimitsChange,
+        persist: bool,
+        actor: &str,
+    ) -> Result<Limits, LimitsRefused> {
+        let pace = self.remote(remote).ok_or(LimitsRefused::NoSuchRemote)?.pace();
+        let limits = change.apply(pace.limits());
+        if persist {
+            let text = serde_json::to_string(&limits).unwrap_or_default();
+            self.ledger().put_setting(&limits_key(remote), Some(text), actor).await?;
+        }
+        pace.set(limits);
+        tracing::info!(%remote, ?limits, persist, actor, "limits changed");
+        Ok(limits)
+    }
+
+    fn drain(&self, on: bool) -> u32 {
+        self.scheduler.drain(on);
+        u32::try_from(self.scheduler.running().len()).unwrap_or(u32::MAX)
+    }
+
+    fn is_draining(&self) -> bool {
+        self.scheduler.is_draining()
+    }
+}

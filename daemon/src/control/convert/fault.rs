@@ -1,0 +1,84 @@
+//! What a refusal becomes: a status code and one line.
+//!
+//! | status | means |
+//! | --- | --- |
+//! | INVALID_ARGUMENT | the request is wrong, an unknown remote among it |
+//! | NOT_FOUND | no such job |
+//! | FAILED_PRECONDITION | not in this state; or one of the sides refuses what was asked |
+//! | ALREADY_EXISTS | the idempotency key belongs to another specification |
+//! | RESOURCE_EXHAUSTED | a limit of the daemon |
+//! | UNAVAILABLE | draining, stopping, or the data directory cannot be written |
+//! | DATA_LOSS, INTERNAL | the ledger holds what it should not |
+
+use std::fmt::Write as _;
+
+use causeway_proto::v1;
+use tonic::{Code, Status};
+
+use crate::control::engine::LimitsRefused;
+use crate::ledger;
+use crate::model::{Failure, RemoteName};
+
+/// The ledger's answer. No wildcard arm: whoever adds a variant must decide who acts next.
+pub fn ledger_error(error: ledger::Error) -> Status {
+    use ledger::Error;
+    let code = match &error {
+        Error::NoSuchJob(_) => Code::NotFound,
+        Error::Illegal { .. } => Code::FailedPrecondition,
+        Error::KeyReused { .. } => Code::AlreadyExists,
+        Error::LeaseLost => Code::Aborted,
+        Error::AlreadyOpen { .. }
+        | Error::NoSpace { .. }
+        | Error::NotWritable { .. }
+        | Error::Storage(_)
+        | Error::Audit(_)
+        | Error::Closed => Code::Unavailable,
+        Error::Schema { .. } => Code::Internal,
+        Error::Corrupt { .. } => Code::DataLoss,
+    };
+    let message = chain(&error);
+    // That nothing can be written is told once by the ledger itself.
+    if matches!(code, Code::Internal | Code::DataLoss) {
+        tracing::error!(error = message, "the ledger could not serve a request");
+    }
+    Status::new(code, message)
+}
+
+/// A dry run that found what would end the job. The request is well formed and the daemon is well:
+/// a side is not in the state that this transfer needs.
+pub fn dry_run_failed(failure: &Failure) -> Status {
+    Status::failed_precondition(failure.to_string())
+}
+
+/// A listing that could not be had, as [`dry_run_failed`].
+pub fn listing_failed(failure: &Failure) -> Status {
+    Status::failed_precondition(format!("the source prefix cannot be listed: {failure}"))
+}
+
+/// Limits that were not changed.
+pub fn limits_refused(remote: &RemoteName, refused: &LimitsRefused) -> Status {
+    let message = format!("remote '{remote}': {}", chain(refused));
+    match refused {
+        LimitsRefused::NoSuchRemote | LimitsRefused::Illegal(_) => {
+            Status::invalid_argument(message)
+        }
+        LimitsRefused::NotKept(_) => Status::unavailable(message),
+    }
+}
+
+/// The same, as an answer to one of many.
+pub fn fault(status: &Status) -> v1::Fault {
+    v1::Fault { code: status.code().into(), message: status.message().to_owned() }
+}
+
+/// An error and all its sources on one line: each says its own layer's part only.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        // Writing to a String cannot fail.
+        let _ = write!(line, ": {error}");
+        source = error.source();
+    }
+    line
+}

@@ -1,0 +1,135 @@
+//! The daemon's own figures, and the limits of its remotes.
+
+use causeway_proto::v1;
+
+use super::{Invalid, timestamp, words};
+use crate::base::Limits;
+use crate::control::engine::{LimitsChange, RemoteStatus};
+use crate::ledger::Counts;
+use crate::model::{Bandwidth, JobState, RemoteName};
+
+/// The number of jobs in every state, in the order of the contract.
+pub fn state_counts(counts: &Counts) -> Vec<v1::StateCount> {
+    let count = |state: JobState| v1::StateCount {
+        state: words::state(state).into(),
+        count: counts.of(state),
+    };
+    JobState::ALL.into_iter().map(count).collect()
+}
+
+/// One remote as it stands.
+pub fn remote_status(remote: RemoteStatus) -> v1::RemoteStatus {
+    v1::RemoteStatus {
+        limits: Some(limits(&remote.name, remote.limits)),
+        remote: remote.name.into(),
+        partition: remote.place.partition,
+        region: remote.place.region,
+        account: remote.place.account.unwrap_or_default(),
+        arn: remote.arn.unwrap_or_default(),
+        endpoint: remote.endpoint,
+        credentials_expire_at: remote.credentials_expire_at.map(timestamp),
+        read_rate: remote.read_rate.0,
+        write_rate: remote.write_rate.0,
+        read_concurrency: remote.read_concurrency,
+        write_concurrency: remote.write_concurrency,
+        problem: remote.problem.unwrap_or_default(),
+    }
+}
+
+/// The limits of one remote.
+pub fn limits(remote: &RemoteName, limits: Limits) -> v1::RemoteLimits {
+    v1::RemoteLimits {
+        remote: remote.to_string(),
+        read_bandwidth: limits.read_bandwidth.map(|rate| rate.0),
+        write_bandwidth: limits.write_bandwidth.map(|rate| rate.0),
+        requests_per_second: limits.requests_per_second,
+    }
+}
+
+/// The remotes asked for: one, or all for an empty name.
+///
+/// # Errors
+/// Where there is no such remote.
+pub fn remote_limits(
+    asked: &str,
+    all: Vec<(RemoteName, Limits)>,
+) -> Result<Vec<v1::RemoteLimits>, Invalid> {
+    let names: Vec<String> = all.iter().map(|(name, _)| name.to_string()).collect();
+    let found: Vec<_> = all
+        .into_iter()
+        .filter(|(name, _)| asked.is_empty() || name.as_str() == asked)
+        .map(|(name, in_force)| limits(&name, in_force))
+        .collect();
+    if found.is_empty() && !asked.is_empty() {
+        return Err(Invalid::new(
+            "remote",
+            format_args!(
+                "{} is not a remote of this daemon: use one of {}",
+                super::quoted(asked),
+                names.join(", ")
+            ),
+        ));
+    }
+    Ok(found)
+}
+
+/// The change that a request asks for: absent is unchanged, 0 is unlimited.
+///
+/// # Errors
+/// Where it asks for none.
+pub fn limits_change(request: &v1::SetLimitsRequest) -> Result<LimitsChange, Invalid> {
+    let bandwidth = |rate: u64| (rate > 0).then_some(Bandwidth(rate));
+    let change = LimitsChange {
+        read_bandwidth: request.read_bandwidth.map(bandwidth),
+        write_bandwidth: request.write_bandwidth.map(bandwidth),
+        requests_per_second: request.requests_per_second.map(|n| (n > 0).then_some(n)),
+    };
+    if change == LimitsChange::default() {
+        return Err(Invalid::new(
+            "limits",
+            "none is named: give read_bandwidth, write_bandwidth or requests_per_second, \
+             0 for unlimited",
+        ));
+    }
+    Ok(change)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> v1::SetLimitsRequest {
+        v1::SetLimitsRequest { remote: "com".to_owned(), ..Default::default() }
+    }
+
+    #[test]
+    fn an_absent_limit_stays_and_zero_lifts_it() {
+        let before = Limits {
+            read_bandwidth: Some(Bandwidth(10)),
+            write_bandwidth: Some(Bandwidth(20)),
+            requests_per_second: Some(30),
+        };
+        let asked =
+            v1::SetLimitsRequest { read_bandwidth: Some(0), write_bandwidth: Some(7), ..request() };
+        let after = limits_change(&asked).expect("it changes two").apply(before);
+        assert_eq!(
+            after,
+            Limits {
+                read_bandwidth: None,
+                write_bandwidth: Some(Bandwidth(7)),
+                requests_per_second: Some(30)
+            }
+        );
+        assert!(limits_change(&request()).is_err());
+    }
+
+    #[test]
+    fn an_unknown_remote_is_told_the_known_ones() {
+        let names = ["com", "gov"].map(|name| name.parse::<RemoteName>().expect("legal"));
+        let all: Vec<_> = names.into_iter().map(|name| (name, Limits::default())).collect();
+        assert_eq!(remote_limits("", all.clone()).expect("all").len(), 2);
+        assert_eq!(remote_limits("gov", all.clone()).expect("one")[0].remote, "gov");
+        let refused = remote_limits("mars", all).expect_err("no such remote").to_string();
+        assert_eq!(refused, "remote: 'mars' is not a remote of this daemon: use one of com, gov");
+    }
+}

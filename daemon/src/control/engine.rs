@@ -1,0 +1,186 @@
+//! What the service needs of the rest of the daemon, beside the ledger. `app` implements it.
+//!
+//! A port, so that `control` knows neither the scheduler nor a remote's SDK, and so that its tests
+//! run against a real ledger and nothing else.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use crate::base::Limits;
+use crate::model::{
+    Bandwidth, Failure, IfExists, JobId, Live, ObjectAddress, ObjectRef, RemoteName, Timestamp,
+    TransferSpec, Verify,
+};
+
+/// The rest of the daemon, as the service sees it.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// What the configuration decides where a request does not.
+    fn defaults(&self) -> Defaults;
+
+    /// Whether the daemon could run this transfer at all: its remotes exist, and the like. Cheap:
+    /// it asks nobody.
+    ///
+    /// # Errors
+    /// One line for a person: the thing, the reason, the remedy.
+    fn check(&self, spec: &TransferSpec) -> Result<(), String>;
+
+    /// The live figures of a job that runs in this daemon.
+    fn live(&self, id: JobId) -> Option<Live>;
+
+    /// Where a remote is; `None` where the configuration has no such remote. Cheap: it is asked for
+    /// every job that is shown.
+    fn place(&self, remote: &RemoteName) -> Option<Place>;
+
+    /// What the transfer would do; nothing at either side is changed.
+    ///
+    /// # Errors
+    /// What would end the job at once.
+    async fn dry_run(&self, spec: &TransferSpec) -> Result<DryRun, Failure>;
+
+    /// One page of the keys below a prefix, in the listing's order.
+    ///
+    /// # Errors
+    /// Where the listing is refused or cannot be had.
+    async fn list_prefix(
+        &self,
+        prefix: &ObjectAddress,
+        token: Option<String>,
+    ) -> Result<ListedPage, Failure>;
+
+    /// The daemon as it stands now.
+    fn status(&self) -> EngineStatus;
+
+    /// The limits in force, by remote, in the order of their names.
+    fn limits(&self) -> Vec<(RemoteName, Limits)>;
+
+    /// Puts other limits in force, at once, and answers all that are then in force on the remote.
+    ///
+    /// # Errors
+    /// As [`LimitsRefused`] says; nothing has changed then.
+    async fn set_limits(
+        &self,
+        remote: &RemoteName,
+        change: LimitsChange,
+        persist: bool,
+        actor: &str,
+    ) -> Result<Limits, LimitsRefused>;
+
+    /// Takes no new work (`true`), or takes it again, and answers how many jobs run.
+    fn drain(&self, on: bool) -> u32;
+
+    /// Whether new work is refused.
+    fn is_draining(&self) -> bool;
+}
+
+/// What the configuration decides where a request does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Defaults {
+    pub verify: Verify,
+    pub if_exists: IfExists,
+}
+
+/// Where a remote is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub partition: String,
+    pub region: String,
+    /// `None` where STS was not asked.
+    pub account: Option<String>,
+}
+
+/// What a transfer would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DryRun {
+    pub source: ObjectRef,
+    /// Its `size` is the source's; its `etag` is empty.
+    pub target: ObjectRef,
+    /// Bytes.
+    pub part_size: u64,
+    /// 0 with a single PutObject.
+    pub parts: u16,
+    pub verify: Verify,
+    pub if_exists: IfExists,
+    /// 0 when `skip` applies.
+    pub bytes_to_send: u64,
+    pub warnings: Vec<String>,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListedPage {
+    /// Whole keys.
+    pub keys: Vec<String>,
+    /// What to ask the next page with; `None` on the last.
+    pub next: Option<String>,
+}
+
+/// The daemon as it stands, the ledger aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineStatus {
+    pub version: String,
+    pub started_at: Timestamp,
+    pub data_dir: PathBuf,
+    pub parts_in_flight: u32,
+    /// Bytes.
+    pub memory_budget: u64,
+    /// Bytes.
+    pub memory_used: u64,
+    pub remotes: Vec<RemoteStatus>,
+}
+
+/// One remote as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteStatus {
+    pub name: RemoteName,
+    pub place: Place,
+    /// The identity's ARN; `None` where STS was not asked.
+    pub arn: Option<String>,
+    pub endpoint: String,
+    /// `None` where the credentials do not expire.
+    pub credentials_expire_at: Option<Timestamp>,
+    /// Over the last seconds.
+    pub read_rate: Bandwidth,
+    /// Over the last seconds.
+    pub write_rate: Bandwidth,
+    pub limits: Limits,
+    /// Parts at once that the adaptive limit admits.
+    pub read_concurrency: u32,
+    pub write_concurrency: u32,
+    /// What is wrong with it now.
+    pub problem: Option<String>,
+}
+
+/// A change of some limits: `None` leaves one as it is, `Some(None)` lifts it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LimitsChange {
+    pub read_bandwidth: Option<Option<Bandwidth>>,
+    pub write_bandwidth: Option<Option<Bandwidth>>,
+    pub requests_per_second: Option<Option<u32>>,
+}
+
+impl LimitsChange {
+    /// The limits after this change.
+    #[must_use]
+    pub fn apply(self, limits: Limits) -> Limits {
+        Limits {
+            read_bandwidth: self.read_bandwidth.unwrap_or(limits.read_bandwidth),
+            write_bandwidth: self.write_bandwidth.unwrap_or(limits.write_bandwidth),
+            requests_per_second: self.requests_per_second.unwrap_or(limits.requests_per_second),
+        }
+    }
+}
+
+/// Why limits were not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum LimitsRefused {
+    #[error("there is no such remote")]
+    NoSuchRemote,
+    /// One line: the limit, the reason, the remedy.
+    #[error("{0}")]
+    Illegal(String),
+    /// They were to be kept, and the ledger does not keep them.
+    #[error("the limits cannot be kept")]
+    NotKept(#[from] crate::ledger::Error),
+}

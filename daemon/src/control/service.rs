@@ -1,0 +1,345 @@
+//! The RPCs, one line each where possible: the work is in the modules named after what they do.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use causeway_proto::v1;
+use futures::Stream;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::{TcpConnectInfo, UdsConnectInfo};
+use tonic::{Request, Response, Status, Streaming};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use super::convert::{self, Invalid};
+use super::engine::Engine;
+use super::writable::Writable;
+use super::{act, submit, watch};
+use crate::base::clock;
+use crate::ledger::{Filter, Ledger, Page};
+use crate::model::{Address, Change, Job, JobId, JobState};
+
+/// Watches at once, all clients together.
+const WATCHES_MAX: usize = 64;
+/// Dry runs at once: each asks both sides.
+const DRY_RUNS_MAX: usize = 16;
+/// Jobs a page where a request does not say.
+const PAGE_SIZE: usize = 100;
+const PAGE_SIZE_MAX: u32 = 1000;
+/// A page ends early rather than outgrow what a gRPC client takes by default, which is 4 MiB.
+const PAGE_BYTES_MAX: usize = 2 << 20;
+
+/// The stream of a streaming answer.
+pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The service. Cheap to clone: all clones are one.
+#[derive(Clone)]
+pub struct Service {
+    pub(super) ledger: Ledger,
+    pub(super) engine: Arc<dyn Engine>,
+    /// Ends the streams, and the listener.
+    pub(super) stop: CancellationToken,
+    pub(super) watches: Arc<Semaphore>,
+    pub(super) dry_runs: Arc<Semaphore>,
+    pub(super) writable: Arc<Writable>,
+    pub(super) health: HealthReporter,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// The service over a ledger and the rest of the daemon. It ends with `stop`.
+    pub fn new(ledger: Ledger, engine: Arc<dyn Engine>, stop: CancellationToken) -> Self {
+        Self {
+            ledger,
+            engine,
+            stop,
+            watches: Arc::new(Semaphore::new(WATCHES_MAX)),
+            dry_runs: Arc::new(Semaphore::new(DRY_RUNS_MAX)),
+            writable: Arc::new(Writable::default()),
+            health: HealthReporter::new(),
+        }
+    }
+
+    /// A job as the API shows it: the ledger's word, with the live figures while it runs here.
+    pub(super) fn show(&self, job: &Job) -> v1::Job {
+        let running = job.state == JobState::Running;
+        let live = running.then(|| self.engine.live(job.id)).flatten();
+        let place = match &job.spec.source {
+            Address::Object(object) => self.engine.place(&object.remote),
+            Address::Presigned(_) => None,
+        };
+        convert::job(job, live.as_ref(), place)
+    }
+
+    /// One page of jobs, newest first. A filter that few jobs match reads many: off the runtime.
+    pub(super) async fn page(
+        &self,
+        filter: Filter,
+        size: usize,
+        after: Option<JobId>,
+    ) -> Result<Page, Status> {
+        let ledger = self.ledger.clone();
+        tokio::task::spawn_blocking(move || ledger.list(&filter, size, after))
+            .await
+            .map_err(|error| Status::internal(format!("the listing stopped: {error}")))?
+            .map_err(convert::ledger_error)
+    }
+
+    fn job(&self, id: &str) -> Result<Job, Status> {
+        let id = convert::job_id("job_id", id)?;
+        self.ledger.get(id).map_err(convert::ledger_error)
+    }
+
+    async fn list_jobs(&self, request: v1::ListRequest) -> Result<v1::ListResponse, Status> {
+        let filter = convert::job_filter(request.filter.unwrap_or_default())?;
+        let size = page_size(request.page_size)?;
+        let token = Some(request.page_token).filter(|token| !token.is_empty());
+        let after = token.map(|token| convert::job_id("page_token", &token)).transpose()?;
+        let page = self.page(filter, size, after).await?;
+        Ok(self.fit(&page))
+    }
+
+    /// As much of the page as one message holds, one job at the least.
+    fn fit(&self, page: &Page) -> v1::ListResponse {
+        let mut jobs = Vec::with_capacity(page.jobs.len());
+        let mut bytes = 0;
+        let (mut next, mut last) = (page.next, None);
+        for job in &page.jobs {
+            let shown = self.show(job);
+            bytes += convert::weight(&shown);
+            if bytes > PAGE_BYTES_MAX && !jobs.is_empty() {
+                next = last;
+                break;
+            }
+            last = Some(job.id);
+            jobs.push(shown);
+        }
+        let next_page_token = next.map(|id| id.to_string()).unwrap_or_default();
+        v1::ListResponse { jobs, next_page_token }
+    }
+
+    fn get_job(&self, request: &v1::GetRequest) -> Result<v1::GetResponse, Status> {
+        let job = self.job(&request.job_id)?;
+        let parts = if request.with_parts {
+            let facts = self.ledger.parts(job.id).map_err(convert::ledger_error)?;
+            convert::part_map(&job, &facts, self.engine.live(job.id).as_ref())
+        } else {
+            Vec::new()
+        };
+        Ok(v1::GetResponse { job: Some(self.show(&job)), parts })
+    }
+
+    fn receipt(&self, request: &v1::GetReceiptRequest) -> Result<v1::Receipt, Status> {
+        let job = self.job(&request.job_id)?;
+        job.receipt.as_ref().map(convert::receipt).ok_or_else(|| {
+            Status::failed_precondition(format!(
+                "job {} is {}: a receipt exists once it has succeeded",
+                job.id,
+                job.state.as_str()
+            ))
+        })
+    }
+
+    async fn change_limits(
+        &self,
+        request: v1::SetLimitsRequest,
+        actor: &str,
+    ) -> Result<v1::GetLimitsResponse, Status> {
+        let change = convert::limits_change(&request)?;
+        let remote = request.remote.parse().map_err(|fault| Invalid::new("remote", fault))?;
+        let changed = self.engine.set_limits(&remote, change, request.persist, actor).await;
+        let limits = changed.map_err(|refused| convert::limits_refused(&remote, &refused))?;
+        tracing::info!(%remote, ?limits, actor, persist = request.persist, "limits changed");
+        Ok(v1::GetLimitsResponse { remotes: vec![convert::limits(&remote, limits)] })
+    }
+
+    async fn daemon_status(&self) -> v1::StatusResponse {
+        let status = self.engine.status();
+        let counts = self.ledger.counts();
+        let now = clock::now();
+        let not_ready = self.writable.why_not(&self.ledger).await;
+        let oldest = counts.oldest_queued.map_or(0, |oldest| now.millis_since(oldest) / 1000);
+        v1::StatusResponse {
+            version: status.version,
+            uptime_seconds: now.millis_since(status.started_at) / 1000,
+            draining: self.engine.is_draining(),
+            ready: not_ready.is_none(),
+            not_ready_reason: not_ready.unwrap_or_default(),
+            queue_depth: counts.of(JobState::Queued),
+            queue_oldest_seconds: oldest,
+            jobs: convert::state_counts(&counts),
+            parts_in_flight: status.parts_in_flight,
+            memory_budget: status.memory_budget,
+            memory_used: status.memory_used,
+            remotes: status.remotes.into_iter().map(convert::remote_status).collect(),
+            started_at: Some(convert::timestamp(status.started_at)),
+            data_dir: status.data_dir.display().to_string(),
+        }
+    }
+
+    async fn drain_or_not(&self, undo: bool, actor: &str) -> v1::DrainResponse {
+        let jobs_running = self.engine.drain(!undo);
+        let draining = self.engine.is_draining();
+        let health = if draining { ServingStatus::NotServing } else { ServingStatus::Serving };
+        for service in ["", SERVICE_NAME] {
+            self.health.set_service_status(service, health).await;
+        }
+        tracing::info!(draining, jobs_running, actor, "drain was asked for");
+        v1::DrainResponse { draining, jobs_running }
+    }
+}
+
+/// As health checks and reflection name it.
+pub(super) const SERVICE_NAME: &str = v1::control_server::SERVICE_NAME;
+
+fn page_size(asked: u32) -> Result<usize, Invalid> {
+    match usize::try_from(asked) {
+        Ok(0) => Ok(PAGE_SIZE),
+        Ok(size) if asked <= PAGE_SIZE_MAX => Ok(size),
+        _ => Err(Invalid::new(
+            "page_size",
+            format_args!("{asked} jobs do not fit a page: use 1 to 1000, or 0 for 100"),
+        )),
+    }
+}
+
+/// Who asks, as far as the transport proves it.
+fn actor<T>(request: &Request<T>) -> String {
+    let extensions = request.extensions();
+    let uid = extensions.get::<UdsConnectInfo>().and_then(|info| info.peer_cred);
+    let peer = extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
+    match (uid, peer) {
+        (Some(peer), _) => format!("uid:{}", peer.uid()),
+        (None, Some(peer)) => format!("tcp:{peer}"),
+        (None, None) => "unknown".to_owned(),
+    }
+}
+
+type Acted = Result<Response<v1::ActionResponse>, Status>;
+
+impl Service {
+    async fn act(&self, request: Request<v1::ActionRequest>, change: Change) -> Acted {
+        let actor = actor(&request);
+        let selection = request.into_inner().selection;
+        act::act(self, selection, change, &actor).await.map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
+impl v1::control_server::Control for Service {
+    type SubmitManyStream = Answers<v1::SubmitManyResponse>;
+    type SubmitPrefixStream = Answers<v1::SubmitManyResponse>;
+    type WatchStream = Answers<v1::WatchEvent>;
+
+    async fn submit(
+        &self,
+        request: Request<v1::SubmitRequest>,
+    ) -> Result<Response<v1::SubmitResponse>, Status> {
+        let actor = actor(&request);
+        submit::one(self, request.into_inner(), &actor).await.map(Response::new)
+    }
+
+    async fn submit_many(
+        &self,
+        request: Request<Streaming<v1::SubmitManyRequest>>,
+    ) -> Result<Response<Self::SubmitManyStream>, Status> {
+        let actor = actor(&request);
+        Ok(Response::new(submit::many(self, request.into_inner(), actor)))
+    }
+
+    async fn submit_prefix(
+        &self,
+        request: Request<v1::SubmitPrefixRequest>,
+    ) -> Result<Response<Self::SubmitPrefixStream>, Status> {
+        let actor = actor(&request);
+        submit::prefix(self, request.into_inner(), actor).await.map(Response::new)
+    }
+
+    async fn get(
+        &self,
+        request: Request<v1::GetRequest>,
+    ) -> Result<Response<v1::GetResponse>, Status> {
+        self.get_job(request.get_ref()).map(Response::new)
+    }
+
+    async fn list(
+        &self,
+        request: Request<v1::ListRequest>,
+    ) -> Result<Response<v1::ListResponse>, Status> {
+        self.list_jobs(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn watch(
+        &self,
+        request: Request<v1::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        watch::watch(self, request.into_inner()).map(Response::new)
+    }
+
+    async fn pause(&self, request: Request<v1::ActionRequest>) -> Acted {
+        self.act(request, Change::Pause).await
+    }
+
+    async fn resume(&self, request: Request<v1::ActionRequest>) -> Acted {
+        self.act(request, Change::Resume).await
+    }
+
+    async fn cancel(&self, request: Request<v1::ActionRequest>) -> Acted {
+        self.act(request, Change::Cancel).await
+    }
+
+    async fn retry(&self, request: Request<v1::ActionRequest>) -> Acted {
+        self.act(request, Change::Retry).await
+    }
+
+    async fn reprioritize(&self, request: Request<v1::ReprioritizeRequest>) -> Acted {
+        let actor = actor(&request);
+        let v1::ReprioritizeRequest { selection, priority } = request.into_inner();
+        let change = Change::Reprioritize(convert::priority(priority)?);
+        act::act(self, selection, change, &actor).await.map(Response::new)
+    }
+
+    async fn get_limits(
+        &self,
+        request: Request<v1::GetLimitsRequest>,
+    ) -> Result<Response<v1::GetLimitsResponse>, Status> {
+        let remotes = convert::remote_limits(&request.get_ref().remote, self.engine.limits())?;
+        Ok(Response::new(v1::GetLimitsResponse { remotes }))
+    }
+
+    async fn set_limits(
+        &self,
+        request: Request<v1::SetLimitsRequest>,
+    ) -> Result<Response<v1::GetLimitsResponse>, Status> {
+        let actor = actor(&request);
+        self.change_limits(request.into_inner(), &actor).await.map(Response::new)
+    }
+
+    async fn get_receipt(
+        &self,
+        request: Request<v1::GetReceiptRequest>,
+    ) -> Result<Response<v1::Receipt>, Status> {
+        self.receipt(request.get_ref()).map(Response::new)
+    }
+
+    async fn status(
+        &self,
+        _: Request<v1::StatusRequest>,
+    ) -> Result<Response<v1::StatusResponse>, Status> {
+        Ok(Response::new(self.daemon_status().await))
+    }
+
+    async fn drain(
+        &self,
+        request: Request<v1::DrainRequest>,
+    ) -> Result<Response<v1::DrainResponse>, Status> {
+        let actor = actor(&request);
+        Ok(Response::new(self.drain_or_not(request.get_ref().undo, &actor).await))
+    }
+}

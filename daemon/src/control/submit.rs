@@ -1,0 +1,195 @@
+//! Taking jobs: one, many, or all below a prefix.
+//!
+//! Many are written at once and answered in order, so that the ledger's group commit makes one
+//! flush of them. Nothing is taken while the daemon drains.
+
+use std::collections::VecDeque;
+
+use causeway_proto::v1;
+use causeway_proto::v1::submit_many_response::Outcome;
+use futures::{Stream, StreamExt as _, stream};
+use tonic::Status;
+
+use super::convert::{self, Prefix};
+use super::service::{Answers, Service};
+use crate::base::clock;
+use crate::model::Submission;
+
+/// Submissions of one stream that are on their way to the disk together.
+const WRITTEN_AT_ONCE_MAX: usize = 256;
+
+/// Takes one.
+pub(super) async fn one(
+    service: &Service,
+    request: v1::SubmitRequest,
+    actor: &str,
+) -> Result<v1::SubmitResponse, Status> {
+    let dry_run = request.dry_run;
+    let submission = convert::submission(request, service.engine.defaults(), clock::now())?;
+    accept(service, submission, dry_run, actor).await
+}
+
+/// Takes each line as it comes and answers them in their order.
+pub(super) fn many<S>(service: &Service, lines: S, actor: String) -> Answers<v1::SubmitManyResponse>
+where
+    S: Stream<Item = Result<v1::SubmitManyRequest, Status>> + Send + 'static,
+{
+    let stop = service.stop.clone();
+    let stopping = stop.clone();
+    let service = service.clone();
+    let answers = lines
+        .take_until(stop.cancelled_owned())
+        .map(move |line| {
+            let (service, actor) = (service.clone(), actor.clone());
+            async move {
+                let v1::SubmitManyRequest { line, request } = line?;
+                let taken = one(&service, request.unwrap_or_default(), &actor).await;
+                Ok(answer(line, taken))
+            }
+        })
+        .buffered(WRITTEN_AT_ONCE_MAX);
+    // Lines that were not read are not taken: the client must not take the end for success.
+    let end = stream::once(async move { stopping.is_cancelled().then(|| Err(stopping_status())) });
+    answers.chain(end.filter_map(|end| async move { end })).boxed()
+}
+
+/// Lists a prefix and takes every object of it that is asked for.
+///
+/// # Errors
+/// Where the request is wrong, or new work is refused.
+pub(super) async fn prefix(
+    service: &Service,
+    request: v1::SubmitPrefixRequest,
+    actor: String,
+) -> Result<Answers<v1::SubmitManyResponse>, Status> {
+    let asked = request.request.unwrap_or_default();
+    let dry_run = asked.dry_run;
+    let prefix = Prefix::new(asked, &request.include, service.engine.defaults())?;
+    check(service, prefix.template(), dry_run).await?;
+    let service = service.clone();
+    let answers = keys(service.clone(), prefix.clone())
+        .enumerate()
+        .map(move |(at, key)| {
+            let (service, actor, prefix) = (service.clone(), actor.clone(), prefix.clone());
+            async move {
+                let key = key?;
+                let taken = match prefix.submission(&key) {
+                    Ok(submission) => accept(&service, submission, dry_run, &actor).await,
+                    Err(invalid) => Err(invalid.into()),
+                };
+                let named = taken.map_err(|fault| of_object(&prefix, &key, &fault));
+                Ok(answer(u64::try_from(at).unwrap_or(u64::MAX).saturating_add(1), named))
+            }
+        })
+        .buffered(WRITTEN_AT_ONCE_MAX);
+    Ok(answers.boxed())
+}
+
+/// A fault among thousands has to say which object it is about.
+fn of_object(prefix: &Prefix, key: &str, fault: &Status) -> Status {
+    let source = prefix.source();
+    let message = format!("{}:{}/{key}: {}", source.remote, source.bucket, fault.message());
+    Status::new(fault.code(), message)
+}
+
+/// The keys to carry, listed a page ahead at most.
+fn keys(service: Service, prefix: Prefix) -> impl Stream<Item = Result<String, Status>> + Send {
+    let start = Listing { service, prefix, page: VecDeque::new(), token: None, ended: false };
+    stream::try_unfold(start, |mut listing| async move {
+        loop {
+            if let Some(key) = listing.page.pop_front() {
+                return Ok(Some((key, listing)));
+            }
+            if listing.ended {
+                return Ok(None);
+            }
+            listing.read().await?;
+        }
+    })
+}
+
+struct Listing {
+    service: Service,
+    prefix: Prefix,
+    page: VecDeque<String>,
+    token: Option<String>,
+    ended: bool,
+}
+
+impl Listing {
+    async fn read(&mut self) -> Result<(), Status> {
+        let listed = self.service.engine.list_prefix(self.prefix.source(), self.token.clone());
+        let page = tokio::select! {
+            () = self.service.stop.cancelled() => return Err(stopping_status()),
+            page = listed => page.map_err(|failure| convert::listing_failed(&failure))?,
+        };
+        // Some servers give the same token for ever: what they would list never ends.
+        if page.next.is_some() && page.next == self.token {
+            return Err(Status::failed_precondition(format!(
+                "the listing of {} does not move on: its server repeats the page token",
+                self.prefix.source()
+            )));
+        }
+        self.page = page.keys.into_iter().filter(|key| self.prefix.takes(key)).collect();
+        self.ended = page.next.is_none();
+        self.token = page.next;
+        Ok(())
+    }
+}
+
+/// Whether the submission is taken now at all.
+async fn check(service: &Service, submission: &Submission, dry_run: bool) -> Result<(), Status> {
+    service.engine.check(&submission.spec).map_err(Status::invalid_argument)?;
+    if dry_run {
+        return Ok(());
+    }
+    if service.engine.is_draining() {
+        return Err(Status::unavailable(
+            "the daemon drains and takes no new work: undo the drain, or submit to another daemon",
+        ));
+    }
+    match service.writable.why_not(&service.ledger).await {
+        None => Ok(()),
+        Some(why) => Err(Status::unavailable(format!("no new work is taken: {why}"))),
+    }
+}
+
+async fn accept(
+    service: &Service,
+    submission: Submission,
+    dry_run: bool,
+    actor: &str,
+) -> Result<v1::SubmitResponse, Status> {
+    check(service, &submission, dry_run).await?;
+    if dry_run {
+        return plan(service, &submission).await;
+    }
+    let submitted =
+        service.ledger.submit(submission, actor).await.map_err(convert::ledger_error)?;
+    Ok(v1::SubmitResponse {
+        job: Some(service.show(&submitted.job)),
+        existed: submitted.existed,
+        plan: None,
+    })
+}
+
+async fn plan(service: &Service, submission: &Submission) -> Result<v1::SubmitResponse, Status> {
+    // The semaphore is never closed.
+    let _permit = service.dry_runs.acquire().await.map_err(|_| stopping_status())?;
+    let run = service.engine.dry_run(&submission.spec).await;
+    let run = run.map_err(|failure| convert::dry_run_failed(&failure))?;
+    Ok(v1::SubmitResponse { plan: Some(convert::plan(&run)), ..Default::default() })
+}
+
+fn answer(line: u64, taken: Result<v1::SubmitResponse, Status>) -> v1::SubmitManyResponse {
+    let outcome = match taken {
+        Ok(response) => Outcome::Accepted(response),
+        Err(status) => Outcome::Refused(convert::fault(&status)),
+    };
+    v1::SubmitManyResponse { line, outcome: Some(outcome) }
+}
+
+/// How every stream ends when the daemon stops.
+pub(super) fn stopping_status() -> Status {
+    Status::unavailable("the daemon is stopping: connect again once it is back")
+}

@@ -1,0 +1,8 @@
+//! The service over a real ledger and a real Unix socket, with a client of its own API.
+
+mod acting;
+mod harness;
+mod listing;
+mod serving;
+mod submitting;
+mod watching;

@@ -1,0 +1,240 @@
+//! One daemon's API: a ledger in a directory of its own, an engine that says what it is told, and a
+//! client on the socket.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use causeway_proto::v1;
+use causeway_proto::v1::control_client::ControlClient;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::base::{Limits, NoObserver};
+use crate::control::*;
+use crate::ledger::{Lanes, Ledger};
+use crate::model::{
+    Address, Bandwidth, Failure, FailureClass, IfExists, Job, JobId, Live, ObjectAddress,
+    ObjectRef, RemoteName, Timestamp, TransferSpec, Verify,
+};
+
+pub const WAIT: Duration = Duration::from_secs(20);
+
+#[derive(Default)]
+pub struct Told {
+    pub draining: bool,
+    pub live: BTreeMap<JobId, Live>,
+    pub limits: Limits,
+    pub persisted: bool,
+    /// Keys of the pages that a listing gives.
+    pub pages: Vec<Vec<String>>,
+    /// A server that gives the same page token for ever.
+    pub stuck: bool,
+}
+
+#[derive(Default)]
+pub struct Fake(Mutex<Told>);
+
+impl Fake {
+    pub fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().expect("no panic under it")
+    }
+}
+
+pub fn name(text: &str) -> RemoteName {
+    text.parse().expect("legal")
+}
+
+fn object(address: &ObjectAddress) -> ObjectRef {
+    ObjectRef {
+        remote: address.remote.to_string(),
+        partition: "aws".to_owned(),
+        account: None,
+        region: "us-east-2".to_owned(),
+        bucket: address.bucket.clone(),
+        key: address.key.clone(),
+        version_id: None,
+        etag: "abc".to_owned(),
+        size: 100 << 20,
+    }
+}
+
+#[async_trait]
+impl Engine for Fake {
+    fn defaults(&self) -> Defaults {
+        Defaults { verify: Verify::Auto, if_exists: IfExists::Fail }
+    }
+
+    fn check(&self, spec: &TransferSpec) -> Result<(), String> {
+        let source = match &spec.source {
+            Address::Object(object) => object.remote.as_str(),
+            Address::Presigned(_) => "com",
+        };
+        for remote in [source, spec.target.remote.as_str()] {
+            if !["com", "gov"].contains(&remote) {
+                return Err(format!("remote '{remote}' is not configured: use one of com, gov"));
+            }
+        }
+        Ok(())
+    }
+
+    fn live(&self, id: JobId) -> Option<Live> {
+        self.told().live.get(&id).cloned()
+    }
+
+    fn place(&self, _: &RemoteName) -> Option<Place> {
+        Some(Place { partition: "aws".into(), region: "us-east-2".into(), account: None })
+    }
+
+    async fn dry_run(&self, spec: &TransferSpec) -> Result<DryRun, Failure> {
+        let Address::Object(source) = &spec.source else {
+            return Err(Failure::new(FailureClass::Permanent, "no such object", "look for it"));
+        };
+        Ok(DryRun {
+            source: object(source),
+            target: object(&spec.target),
+            part_size: 8 << 20,
+            parts: 13,
+            verify: spec.verify,
+            if_exists: spec.if_exists,
+            bytes_to_send: 100 << 20,
+            warnings: vec!["the target is not versioned".to_owned()],
+        })
+    }
+
+    async fn list_prefix(
+        &self,
+        _: &ObjectAddress,
+        token: Option<String>,
+    ) -> Result<ListedPage, Failure> {
+        let told = self.told();
+        let at: usize = token.map_or(0, |token| token.parse().expect("its own token"));
+        if told.stuck {
+            return Ok(ListedPage { keys: Vec::new(), next: Some("1".to_owned()) });
+        }
+        let Some(keys) = told.pages.get(at).cloned() else {
+            return Err(Failure::new(FailureClass::Permanent, "access denied", "allow it"));
+        };
+        let next = (at + 1 < told.pages.len()).then(|| (at + 1).to_string());
+        Ok(ListedPage { keys, next })
+    }
+
+    fn status(&self) -> EngineStatus {
+        let remote = RemoteStatus {
+            name: name("com"),
+            place: Place { partition: "aws".into(), region: "us-east-2".into(), account: None },
+            arn: None,
+            endpoint: "https://s3.us-east-2.amazonaws.com".to_owned(),
+            credentials_expire_at: Some(Timestamp(1_000)),
+            read_rate: Bandwidth(5),
+            write_rate: Bandwidth(6),
+            limits: self.told().limits,
+            read_concurrency: 7,
+            write_concurrency: 8,
+            problem: None,
+        };
+        EngineStatus {
+            version: "0.1.0".to_owned(),
+            started_at: Timestamp(1_000),
+            data_dir: PathBuf::from("/var/lib/causeway"),
+            parts_in_flight: 3,
+            memory_budget: 256 << 20,
+            memory_used: 1 << 20,
+            remotes: vec![remote],
+        }
+    }
+
+    fn limits(&self) -> Vec<(RemoteName, Limits)> {
+        vec![(name("com"), self.told().limits), (name("gov"), Limits::default())]
+    }
+
+    async fn set_limits(
+        &self,
+        remote: &RemoteName,
+        change: LimitsChange,
+        persist: bool,
+        _: &str,
+    ) -> Result<Limits, LimitsRefused> {
+        if remote.as_str() != "com" {
+            return Err(LimitsRefused::NoSuchRemote);
+        }
+        let mut told = self.told();
+        told.limits = change.apply(told.limits);
+        told.persisted = persist;
+        Ok(told.limits)
+    }
+
+    fn drain(&self, on: bool) -> u32 {
+        self.told().draining = on;
+        2
+    }
+
+    fn is_draining(&self) -> bool {
+        self.told().draining
+    }
+}
+
+pub struct Daemon {
+    pub client: ControlClient<Channel>,
+    pub ledger: Ledger,
+    pub engine: Arc<Fake>,
+    pub stop: CancellationToken,
+    pub channel: Channel,
+    pub socket: PathBuf,
+    pub served: JoinHandle<Result<(), Error>>,
+    pub dir: tempfile::TempDir,
+}
+
+impl Daemon {
+    pub async fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let ledger = Ledger::open(&dir.path().join("data"), Arc::new(NoObserver)).expect("new");
+        let engine = Arc::new(Fake::default());
+        let stop = CancellationToken::new();
+        let service = Service::new(ledger.clone(), engine.clone(), stop.clone());
+        let socket = dir.path().join("run/control.sock");
+        let bound = bind(&Listen::Unix(socket.clone())).await.expect("free");
+        let served = tokio::spawn(bound.serve(service));
+        let endpoint = format!("unix://{}", socket.display());
+        let channel =
+            Endpoint::from_shared(endpoint).expect("legal").connect().await.expect("listening");
+        let client = ControlClient::new(channel.clone());
+        Self { client, ledger, engine, stop, channel, socket, served, dir }
+    }
+
+    /// Submits `com:images/NAME` with the label `batch=BATCH`.
+    pub async fn submit(&mut self, name: &str, batch: &str) -> v1::Job {
+        let answer = self.client.submit(request(name, batch)).await.expect("taken");
+        answer.into_inner().job.expect("not a dry run")
+    }
+
+    /// Claims the best job of the queue, as a worker would.
+    pub async fn claim(&self) -> Job {
+        let lanes = Lanes { small: true, large: true };
+        self.ledger.claim(lanes, WAIT).await.expect("writable").expect("a job in the queue")
+    }
+}
+
+pub fn request(name: &str, batch: &str) -> v1::SubmitRequest {
+    v1::SubmitRequest {
+        transfer: Some(v1::TransferSpec {
+            source: format!("com:images/{name}"),
+            target: format!("gov:vault/{name}"),
+            ..Default::default()
+        }),
+        labels: [("batch".to_owned(), batch.to_owned())].into(),
+        ..Default::default()
+    }
+}
+
+pub fn ids(ids: &[&str]) -> Option<v1::Selection> {
+    let job_ids = ids.iter().map(|&id| id.to_owned()).collect();
+    Some(v1::Selection { job_ids, ..Default::default() })
+}
+
+pub fn batch(batch: &str) -> v1::JobFilter {
+    v1::JobFilter { labels: [("batch".to_owned(), batch.to_owned())].into(), ..Default::default() }
+}

@@ -1,0 +1,170 @@
+//! Listeners, health, reflection, limits, status and drain.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use causeway_proto::v1;
+use tokio_stream::StreamExt as _;
+use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
+
+use super::harness::{Daemon, WAIT, name};
+use crate::base::Limits;
+use crate::control::*;
+use crate::model::Bandwidth;
+
+#[tokio::test]
+async fn the_socket_is_its_owner_s_alone_and_goes_with_the_daemon() {
+    let daemon = Daemon::start().await;
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).expect("there").permissions().mode();
+    assert_eq!(mode(&daemon.socket) & 0o777, 0o600);
+    assert_eq!(mode(daemon.socket.parent().expect("not the root")) & 0o022, 0);
+    let in_use = bind(&Listen::Unix(daemon.socket.clone())).await;
+    assert!(matches!(in_use, Err(Error::InUse(_))), "{in_use:?}");
+    daemon.stop.cancel();
+    let served = tokio::time::timeout(WAIT, daemon.served).await;
+    served.expect("in time").expect("no panic").expect("a clean end");
+    assert!(!daemon.socket.exists());
+}
+
+#[tokio::test]
+async fn a_stale_socket_is_replaced_and_a_file_is_not() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let stale = dir.path().join("stale.sock");
+    drop(std::os::unix::net::UnixListener::bind(&stale).expect("free"));
+    assert!(stale.exists(), "the standard library leaves the file");
+    bind(&Listen::Unix(stale)).await.expect("nobody answers");
+    let file = dir.path().join("precious");
+    std::fs::write(&file, "data").expect("writable");
+    let refused = bind(&Listen::Unix(file.clone())).await;
+    assert!(matches!(refused, Err(Error::NotASocket(_))), "{refused:?}");
+    assert_eq!(std::fs::read(&file).expect("still there"), b"data");
+}
+
+#[tokio::test]
+async fn who_asks_is_the_peer_s_uid_or_address() {
+    let mut daemon = Daemon::start().await;
+    let uid = nix::unistd::getuid();
+    assert_eq!(daemon.submit("a", "1").await.actor, format!("uid:{uid}"));
+
+    let listen = "127.0.0.1:0".parse().expect("legal");
+    let bound = bind(&listen).await.expect("a free port");
+    let Ok(Listen::Tcp(address)) = bound.local_endpoint() else { panic!("bound to TCP") };
+    let service = Service::new(daemon.ledger.clone(), daemon.engine.clone(), daemon.stop.clone());
+    let served = tokio::spawn(bound.serve(service));
+    let connected = v1::control_client::ControlClient::connect(format!("http://{address}")).await;
+    let mut client = connected.expect("listening");
+    let answer = client.submit(super::harness::request("b", "1")).await.expect("taken");
+    let actor = answer.into_inner().job.expect("not a dry run").actor;
+    assert!(actor.starts_with("tcp:127.0.0.1:"), "{actor}");
+    drop(client);
+    daemon.stop.cancel();
+    served.await.expect("no panic").expect("a clean end");
+}
+
+#[tokio::test]
+async fn reflection_and_health_name_the_service() {
+    let mut daemon = Daemon::start().await;
+    let mut reflection = ServerReflectionClient::new(daemon.channel.clone());
+    let ask = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let answers = reflection.server_reflection_info(tokio_stream::once(ask)).await;
+    let answer = answers.expect("served").into_inner().next().await.expect("one").expect("told");
+    let ServerReflectionResponse {
+        message_response: Some(MessageResponse::ListServicesResponse(list)),
+        ..
+    } = answer
+    else {
+        panic!("not a list: {answer:?}")
+    };
+    let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+    assert!(names.iter().any(|name| name == "causeway.v1.Control"), "{names:?}");
+
+    let mut health = HealthClient::new(daemon.channel.clone());
+    let check = || HealthCheckRequest { service: "causeway.v1.Control".to_owned() };
+    assert_eq!(health.check(check()).await.expect("known").into_inner().status, 1);
+    daemon.client.drain(v1::DrainRequest { undo: false }).await.expect("drains");
+    assert_eq!(health.check(check()).await.expect("known").into_inner().status, 2);
+    daemon.client.drain(v1::DrainRequest { undo: true }).await.expect("drains no more");
+    assert_eq!(health.check(check()).await.expect("known").into_inner().status, 1);
+}
+
+#[tokio::test]
+async fn a_draining_daemon_takes_no_new_work_and_says_why() {
+    let mut daemon = Daemon::start().await;
+    let job = daemon.submit("a", "1").await;
+    let answer = daemon.client.drain(v1::DrainRequest { undo: false }).await.expect("drains");
+    assert_eq!(answer.into_inner(), v1::DrainResponse { draining: true, jobs_running: 2 });
+    let refused = daemon.client.submit(super::harness::request("b", "1")).await;
+    let refused = refused.expect_err("draining");
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(refused.message().contains("drains"), "{refused}");
+    // What is here already can be acted on, and a plan makes no work.
+    let selection = super::harness::ids(&[&job.id]);
+    daemon.client.pause(v1::ActionRequest { selection }).await.expect("not new work");
+    let dry_run = v1::SubmitRequest { dry_run: true, ..super::harness::request("b", "1") };
+    daemon.client.submit(dry_run).await.expect("not work");
+}
+
+#[tokio::test]
+async fn limits_are_changed_one_by_one() {
+    let mut daemon = Daemon::start().await;
+    daemon.engine.told().limits = Limits {
+        read_bandwidth: Some(Bandwidth(10)),
+        requests_per_second: Some(5),
+        ..Limits::default()
+    };
+    let change = v1::SetLimitsRequest {
+        remote: "com".to_owned(),
+        read_bandwidth: Some(0),
+        write_bandwidth: Some(70),
+        requests_per_second: None,
+        persist: true,
+    };
+    let answer = daemon.client.set_limits(change.clone()).await.expect("legal").into_inner();
+    let expected = v1::RemoteLimits {
+        remote: "com".to_owned(),
+        read_bandwidth: None,
+        write_bandwidth: Some(70),
+        requests_per_second: Some(5),
+    };
+    assert_eq!(answer.remotes, [expected.clone()]);
+    assert!(daemon.engine.told().persisted);
+    let all = daemon.client.get_limits(v1::GetLimitsRequest::default()).await.expect("all");
+    assert_eq!(all.into_inner().remotes.len(), 2);
+    let one = v1::GetLimitsRequest { remote: "com".to_owned() };
+    assert_eq!(daemon.client.get_limits(one).await.expect("one").into_inner().remotes, [expected]);
+
+    for remote in ["mars", "Not A Name"] {
+        let change = v1::SetLimitsRequest { remote: remote.to_owned(), ..change.clone() };
+        let refused = daemon.client.set_limits(change).await.expect_err("no such remote");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    }
+    let one = v1::GetLimitsRequest { remote: "mars".to_owned() };
+    let refused = daemon.client.get_limits(one).await.expect_err("no such remote");
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+}
+
+#[tokio::test]
+async fn status_tells_the_queue_and_the_remotes() {
+    let mut daemon = Daemon::start().await;
+    for key in ["a", "b"] {
+        daemon.submit(key, "1").await;
+    }
+    daemon.claim().await;
+    let status = daemon.client.status(v1::StatusRequest {}).await.expect("always").into_inner();
+    assert!(status.ready && !status.draining, "{status:?}");
+    assert_eq!(status.queue_depth, 1);
+    let running = status.jobs.iter().find(|count| count.state() == v1::JobState::Running);
+    assert_eq!(running.map(|count| count.count), Some(1));
+    assert_eq!(status.remotes[0].remote, name("com").to_string());
+    assert_eq!((status.parts_in_flight, status.memory_budget), (3, 256 << 20));
+    assert!(status.uptime_seconds > 0);
+}

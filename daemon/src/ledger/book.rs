@@ -1,0 +1,221 @@
+//! The one writer: turns a change of a job into one transaction, numbers it, and hands it to the
+//! group commit.
+//!
+//! # Crash consistency
+//! The job, its index keys, its event and its audit entry are one [`Writes`]: none of them is ever
+//! found without the others. Every counter is read back from what the transactions wrote.
+//!
+//! # Invariants
+//! - All of it happens under the lock around [`Book`], held for no await.
+//! - Event cursors are contiguous: a reader that finds a gap knows that it came too late.
+//! - After a commit that failed, nothing is committed any more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::audit::Entry;
+use super::flush::{Flusher, Ticket};
+use super::store::{self, Store, Table, Writes};
+use super::{Counts, Error, Tuning, key, record};
+use crate::model::{Job, JobId, JobState, TransferState};
+
+const TOKEN_KEY: &str = "token";
+/// Old events and audited entries leave in transactions that happen anyway, so many at a time:
+/// neighbours share a page.
+const PRUNE_BATCH: u64 = 64;
+
+/// One change on its way into the ledger.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) writes: Writes,
+    entries: Vec<Entry>,
+    event: Option<Job>,
+    /// The state the job leaves, and the one it enters.
+    moved: Option<(Option<JobState>, JobState)>,
+    token: Option<u64>,
+}
+
+impl Draft {
+    /// Writes the job, its index keys and, when its revision grew, its event.
+    pub(super) fn job(&mut self, before: Option<&Job>, after: &Job) -> Result<(), Error> {
+        let id = after.id;
+        store::put(&mut self.writes, Table::Jobs, &id.to_bytes(), after, || format!("job {id}"))?;
+        let (old, new) = (before.and_then(key::queue), key::queue(after));
+        if old != new {
+            if let Some(old) = old {
+                self.writes.remove(Table::Queue, &old);
+            }
+            if let Some(new) = new {
+                self.writes.put(Table::Queue, &new, Vec::new());
+            }
+        }
+        let old = before.map(|job| job.state);
+        if old != Some(after.state) {
+            if let Some(old) = old {
+                self.writes.remove(Table::States, &key::state(old, id));
+            }
+            self.writes.put(Table::States, &key::state(after.state, id), Vec::new());
+            self.moved = Some((old, after.state));
+        }
+        if before.is_none_or(|before| before.revision != after.revision) {
+            self.event = Some(after.clone());
+        }
+        Ok(())
+    }
+
+    /// Adds a line to the audit log.
+    pub(super) fn audit(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    /// Makes the fencing token durable with the claim that it was given to.
+    pub(super) fn token(&mut self, token: u64) {
+        self.token = Some(token);
+    }
+}
+
+/// The counters, all of them read back at open.
+#[derive(Debug)]
+pub(super) struct Book {
+    pub(super) last_id: Option<JobId>,
+    /// The newest fencing token that was given out.
+    pub(super) last_token: u64,
+    /// The newest event.
+    cursor: u64,
+    event_oldest: u64,
+    /// The newest audit entry.
+    seq: u64,
+    outbox_oldest: u64,
+}
+
+impl Book {
+    /// Reads the counters back. `audited` is the number of the audit log's last line.
+    pub(super) fn open(store: &Store, audited: u64) -> Result<Self, Error> {
+        let (event_oldest, cursor) = store.numbers(Table::Events)?.unwrap_or((1, 0));
+        // A database that was put back from a backup is behind its audit log: go on from there.
+        let (outbox_oldest, seq) = store.numbers(Table::Outbox)?.unwrap_or((audited + 1, audited));
+        let last = store.tree(Table::Jobs).last().map_err(Error::Storage)?;
+        Ok(Self {
+            last_id: last.and_then(|(id, _)| key::id(&id)),
+            last_token: store
+                .read(Table::Meta, TOKEN_KEY.as_bytes(), || TOKEN_KEY.into())?
+                .unwrap_or(0),
+            cursor,
+            event_oldest,
+            seq: seq.max(audited),
+            outbox_oldest,
+        })
+    }
+
+    /// The newest event's cursor.
+    pub(super) fn cursor(&self) -> u64 {
+        self.cursor
+    }
+}
+
+/// What a change needs beside the lock.
+pub(super) struct Desk {
+    pub(super) store: Arc<Store>,
+    pub(super) flusher: Flusher,
+    pub(super) tuning: Tuning,
+    /// Jobs in each state, in the order of [`JobState::ALL`].
+    states: [AtomicU64; JobState::ALL.len()],
+}
+
+impl Desk {
+    pub(super) fn new(store: Arc<Store>, flusher: Flusher, tuning: Tuning) -> Result<Self, Error> {
+        let states = <[AtomicU64; JobState::ALL.len()]>::default();
+        for state in JobState::ALL {
+            let mut count = 0;
+            for key in store.tree(Table::States).scan_prefix([key::state_byte(state)]).keys() {
+                key.map_err(Error::Storage)?;
+                count += 1;
+            }
+            states[state as usize].store(count, Ordering::Relaxed);
+        }
+        Ok(Self { store, flusher, tuning, states })
+    }
+
+    /// The job, which must exist.
+    pub(super) fn job(&self, id: JobId) -> Result<Job, Error> {
+        self.store.job(id)?.ok_or(Error::NoSuchJob(id))
+    }
+
+    /// Commits the draft. It is on disk once the ticket says so.
+    pub(super) fn enter(&self, book: &mut Book, draft: Draft) -> Result<Ticket, Error> {
+        self.flusher.admit()?;
+        let Draft { mut writes, mut entries, event, moved, token } = draft;
+        if let Some(token) = token {
+            store::put(&mut writes, Table::Meta, TOKEN_KEY.as_bytes(), &token, || {
+                TOKEN_KEY.into()
+            })?;
+        }
+        let mut seq = book.seq;
+        for entry in &mut entries {
+            seq += 1;
+            entry.seq = seq;
+            store::put(&mut writes, Table::Outbox, &seq.to_be_bytes(), entry, || "entry".into())?;
+        }
+        let cursor = book.cursor + u64::from(event.is_some());
+        if let Some(event) = event {
+            let what = || format!("event {cursor}");
+            writes.put(Table::Events, &cursor.to_be_bytes(), record::encode(&event, what)?);
+        }
+        // The newest entry stays: it holds the counter.
+        let audited = self.flusher.audited().min(book.seq.saturating_sub(1));
+        let outbox_oldest = prune(&mut writes, Table::Outbox, book.outbox_oldest, audited + 1);
+        let kept = (cursor + 1).saturating_sub(self.tuning.events_kept);
+        let event_oldest = prune(&mut writes, Table::Events, book.event_oldest, kept);
+        if let Err(error) = self.store.commit(&writes) {
+            self.flusher.refuse_all(&error);
+            return Err(error);
+        }
+        *book = Book { cursor, event_oldest, seq, outbox_oldest, ..*book };
+        book.last_token = token.unwrap_or(book.last_token);
+        if let Some((old, new)) = moved {
+            if let Some(old) = old {
+                self.states[old as usize].fetch_sub(1, Ordering::Relaxed);
+            }
+            self.states[new as usize].fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(self.flusher.enqueue(cursor, entries))
+    }
+
+    /// Removes what the target no longer has: the parts of a transfer that begins anew.
+    pub(super) fn drop_parts(
+        &self,
+        draft: &mut Draft,
+        before: &Job,
+        after: &Job,
+    ) -> Result<(), Error> {
+        let anew = after.transfer == TransferState::Unplanned;
+        if !anew || before.transfer == TransferState::Unplanned {
+            return Ok(());
+        }
+        for part in self.store.tree(Table::Parts).scan_prefix(before.id.to_bytes()).keys() {
+            draft.writes.remove(Table::Parts, &part.map_err(Error::Storage)?);
+        }
+        Ok(())
+    }
+
+    /// Jobs by state. The oldest queued one is known by its id, which is made when it is submitted.
+    pub(super) fn counts(&self) -> Counts {
+        let queued = [key::state_byte(JobState::Queued)];
+        let oldest = self.store.tree(Table::States).scan_prefix(queued).keys().next();
+        let oldest = oldest.and_then(Result::ok).and_then(|key| key::stated_job(&key));
+        Counts {
+            states: JobState::ALL.map(|s| (s, self.states[s as usize].load(Ordering::Relaxed))),
+            oldest_queued: oldest.map(|(_, id)| key::made_at(id)),
+        }
+    }
+}
+
+/// Removes a batch of what is below `end`, once there is one; gives the lowest that is left.
+fn prune(writes: &mut Writes, table: Table, oldest: u64, end: u64) -> u64 {
+    if end < oldest.saturating_add(PRUNE_BATCH) {
+        return oldest;
+    }
+    let end = oldest + PRUNE_BATCH;
+    (oldest..end).for_each(|number| writes.remove(table, &number.to_be_bytes()));
+    end
+}

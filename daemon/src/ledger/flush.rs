@@ -1,0 +1,277 @@
+//! The group commit: one thread that puts on disk, together, whatever was committed since it last
+//! did, and only then tells everyone.
+//!
+//! # Crash consistency
+//! One cycle is: flush the database, append to the audit log and sync it, publish the newest event
+//! cursor, answer. A crash between any two leaves changes that nobody was told of.
+//!
+//! # Invariants
+//! - Nobody is answered, and no cursor is published, before both files are on disk.
+//! - Waiters are enqueued under the lock of the commit, so the audit log and the cursors keep its
+//!   order.
+//! - The list of waiters is no longer than there are callers: each enqueues once and waits.
+//! - A failed database stays refused until the daemon is started again: after a failed sync the
+//!   kernel forgets what it could not write, so a later success would prove nothing. A failed audit
+//!   log is tried again every second, with the lines it still owes.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{oneshot, watch};
+
+use super::Error;
+use super::audit::{Audit, Entry};
+use super::store::Store;
+use crate::base::{Measure, SharedObserver};
+
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why nothing is taken now. Told to every caller, so it can be copied.
+#[derive(Debug, Clone)]
+enum Fault {
+    Storage(sled::Error),
+    Audit(Arc<io::Error>),
+    Closed,
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Storage(error) => Self::Storage(error),
+            Fault::Audit(error) => Self::Audit(error),
+            Fault::Closed => Self::Closed,
+        }
+    }
+}
+
+fn storage_fault(error: &Error) -> Fault {
+    match error {
+        Error::Storage(error) => Fault::Storage(error.clone()),
+        other => Fault::Storage(sled::Error::ReportableBug(other.to_string())),
+    }
+}
+
+/// A change that is committed and not yet on disk.
+#[derive(Debug)]
+pub(super) struct Ticket(oneshot::Receiver<Result<(), Fault>>);
+
+impl Ticket {
+    /// Returns once the change, and all before it, are on disk. Dropping this takes nothing back.
+    pub(super) async fn durable(self) -> Result<(), Error> {
+        self.0.await.unwrap_or(Err(Fault::Closed)).map_err(Error::from)
+    }
+}
+
+/// What one change asks of the next cycle.
+struct Waiter {
+    /// The newest event's cursor at that time.
+    cursor: u64,
+    entries: Vec<Entry>,
+    answer: oneshot::Sender<Result<(), Fault>>,
+}
+
+#[derive(Default)]
+struct Pending {
+    waiters: Vec<Waiter>,
+    fault: Option<Fault>,
+    closing: bool,
+    /// The thread has ended: nobody would answer any more.
+    ended: bool,
+}
+
+#[derive(Default)]
+struct Desk {
+    pending: Mutex<Pending>,
+    wake: Condvar,
+    /// Audit entries up to this number need no outbox any more.
+    audited: AtomicU64,
+}
+
+impl Desk {
+    /// The state is plain data that every holder leaves whole: a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The handle of the thread, which ends with it.
+pub(super) struct Flusher {
+    desk: Arc<Desk>,
+    published: watch::Receiver<u64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Flusher {
+    /// Starts the thread. `cursor` is the newest event's, on disk already.
+    pub(super) fn start(
+        store: Arc<Store>,
+        audit: Audit,
+        cursor: u64,
+        observer: SharedObserver,
+    ) -> io::Result<Self> {
+        let desk = Arc::new(Desk::default());
+        desk.audited.store(audit.last_seq(), Ordering::Release);
+        let (publish, published) = watch::channel(cursor);
+        let cycle = Cycle {
+            store,
+            audit,
+            desk: desk.clone(),
+            backlog: Vec::new(),
+            cursor,
+            publish,
+            observer,
+        };
+        let thread =
+            thread::Builder::new().name("ledger-flush".into()).spawn(move || cycle.run())?;
+        Ok(Self { desk, published, thread: Some(thread) })
+    }
+
+    /// Whether a change may be made at all.
+    pub(super) fn admit(&self) -> Result<(), Error> {
+        let pending = self.desk.lock();
+        match &pending.fault {
+            Some(fault) => Err(fault.clone().into()),
+            None if pending.closing => Err(Error::Closed),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks for one change to be put on disk. Called under the lock of the commit.
+    pub(super) fn enqueue(&self, cursor: u64, entries: Vec<Entry>) -> Ticket {
+        let (answer, answered) = oneshot::channel();
+        let mut pending = self.desk.lock();
+        if !pending.ended {
+            pending.waiters.push(Waiter { cursor, entries, answer });
+            self.desk.wake.notify_one();
+        }
+        Ticket(answered)
+    }
+
+    /// Lets nothing follow a commit that failed: it may have been applied in part.
+    pub(super) fn refuse_all(&self, why: &Error) {
+        self.desk.lock().fault = Some(storage_fault(why));
+        self.desk.wake.notify_one();
+    }
+
+    /// The newest event's cursor that is on disk.
+    pub(super) fn published(&self) -> watch::Receiver<u64> {
+        self.published.clone()
+    }
+
+    /// The number of the last audit entry that is on disk.
+    pub(super) fn audited(&self) -> u64 {
+        self.desk.audited.load(Ordering::Acquire)
+    }
+
+    /// Takes no more changes. Those that wait are still put on disk.
+    pub(super) fn close(&self) {
+        self.desk.lock().closing = true;
+        self.desk.wake.notify_one();
+    }
+}
+
+impl Drop for Flusher {
+    fn drop(&mut self) {
+        self.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic in it was told to everyone who waited.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the thread owns.
+struct Cycle {
+    store: Arc<Store>,
+    audit: Audit,
+    desk: Arc<Desk>,
+    /// Entries of durable changes that the audit log still owes.
+    backlog: Vec<Entry>,
+    cursor: u64,
+    publish: watch::Sender<u64>,
+    observer: SharedObserver,
+}
+
+impl Cycle {
+    fn run(mut self) {
+        while let Some(waiters) = self.next() {
+            let outcome = self.turn(&waiters);
+            self.settle(&outcome);
+            for waiter in waiters {
+                // Whoever does not wait any more does not mind.
+                let _ = waiter.answer.send(outcome.clone());
+            }
+        }
+    }
+
+    /// Waits until there is something to do; `None` when there never will be.
+    fn next(&self) -> Option<Vec<Waiter>> {
+        let mut pending = self.desk.lock();
+        loop {
+            if !pending.waiters.is_empty() {
+                return Some(std::mem::take(&mut pending.waiters));
+            }
+            if pending.closing {
+                return None;
+            }
+            let wake = &self.desk.wake;
+            pending = match pending.fault {
+                Some(Fault::Audit(_)) => {
+                    let waited = wake.wait_timeout(pending, RETRY_PAUSE);
+                    let (pending, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+                    if waited.timed_out() {
+                        return Some(Vec::new());
+                    }
+                    pending
+                }
+                _ => wake.wait(pending).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// Remembers how the turn ended, and says so once when that is new.
+    fn settle(&self, outcome: &Result<(), Fault>) {
+        let mut pending = self.desk.lock();
+        match (&pending.fault, outcome) {
+            (Some(Fault::Storage(_)), _) | (None, Ok(())) => return,
+            (Some(_), Err(_)) => {}
+            (Some(_), Ok(())) => tracing::info!("the audit log can be written again"),
+            (None, Err(fault)) => {
+                tracing::error!(?fault, "the ledger cannot be written: nothing is taken");
+            }
+        }
+        pending.fault = outcome.clone().err();
+    }
+
+    fn turn(&mut self, waiters: &[Waiter]) -> Result<(), Fault> {
+        for waiter in waiters {
+            self.cursor = self.cursor.max(waiter.cursor);
+            self.backlog.extend_from_slice(&waiter.entries);
+        }
+        let fault = self.desk.lock().fault.clone();
+        if let Some(fault @ Fault::Storage(_)) = fault {
+            return Err(fault);
+        }
+        let begin = Instant::now();
+        self.store.flush().map_err(|error| storage_fault(&error))?;
+        self.audit.append(&self.backlog).map_err(|error| Fault::Audit(Arc::new(error)))?;
+        self.observer.record(Measure::LedgerFlush { elapsed: begin.elapsed() });
+        self.backlog.clear();
+        self.desk.audited.store(self.audit.last_seq(), Ordering::Release);
+        self.publish
+            .send_if_modified(|cursor| std::mem::replace(cursor, self.cursor) != self.cursor);
+        Ok(())
+    }
+}
+
+/// However the thread ends, nobody is left waiting for it.
+impl Drop for Cycle {
+    fn drop(&mut self) {
+        let mut pending = self.desk.lock();
+        pending.ended = true;
+        pending.waiters.clear();
+    }
+}

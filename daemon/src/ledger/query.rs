@@ -1,0 +1,192 @@
+//! Reading: lists by filter and page, and the events in their order.
+//!
+//! # Invariants
+//! - A page looks at a bounded number of records, so a filter that nothing meets does not hold a
+//!   thread for the length of a million jobs. It may come back short, even empty, with more to
+//!   follow: only an absent `next` is the end.
+//! - Events are shown once they are on disk, never before.
+//! - A record that is corrupt is left out of lists, and named in the log: one bad record must not
+//!   hide all the others. Asked for by its id, it is an error.
+
+use super::store::Table;
+use super::{Error, Ledger, key, record};
+use crate::model::{Job, JobId, JobKind, JobState, Labels, Timestamp};
+
+/// The most jobs on one page.
+pub const PAGE_SIZE_MAX: usize = 1_000;
+/// The most records that are read for one page.
+const SCAN_MAX: usize = 5_000;
+
+/// Which jobs: those that meet all of it. An empty field is met by every job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub states: Vec<JobState>,
+    pub kinds: Vec<JobKind>,
+    /// Each of these, with this value.
+    pub labels: Labels,
+}
+
+impl Filter {
+    /// Whether this job is meant.
+    pub fn matches(&self, job: &Job) -> bool {
+        (self.states.is_empty() || self.states.contains(&job.state))
+            && (self.kinds.is_empty() || self.kinds.contains(&job.kind))
+            && self.labels.iter().all(|(name, value)| job.labels.get(name) == Some(value))
+    }
+}
+
+/// Some of the jobs, newest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Page {
+    pub jobs: Vec<Job>,
+    /// Where the next page begins; `None` at the end. A page can be short and still have a next.
+    pub next: Option<JobId>,
+}
+
+/// How many jobs there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// By state, in the order of the contract.
+    pub states: [(JobState, u64); JobState::ALL.len()],
+    /// When the oldest job in the queue was submitted.
+    pub oldest_queued: Option<Timestamp>,
+}
+
+impl Counts {
+    /// Jobs in one state.
+    pub fn of(&self, state: JobState) -> u64 {
+        self.states.iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| *count)
+    }
+}
+
+/// One durable change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// From 1, without a gap.
+    pub cursor: u64,
+    /// The job as it was after the change.
+    pub job: Job,
+}
+
+/// The answer to 'what came after this cursor'.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Events {
+    /// In order, each once; empty where nothing has come yet.
+    Some(Vec<Event>),
+    /// What came next is not kept any more, or the cursor is of another ledger: list the jobs, and
+    /// go on from the cursor that was newest before listing.
+    TooOld {
+        /// The oldest event that is kept.
+        oldest: u64,
+    },
+}
+
+impl Ledger {
+    /// The jobs that meet `filter`, newest first, from below `after`. At most `page_size`, and never
+    /// more than 1,000. Reads the disk: up to some tens of milliseconds.
+    ///
+    /// # Errors
+    /// Storage alone.
+    pub fn list(
+        &self,
+        filter: &Filter,
+        page_size: usize,
+        after: Option<JobId>,
+    ) -> Result<Page, Error> {
+        let page_size = page_size.clamp(1, PAGE_SIZE_MAX);
+        let mut page = Page::default();
+        let mut ids = self.ids(&filter.states, after);
+        let mut last = None;
+        for _ in 0..SCAN_MAX {
+            let Some(id) = ids.next().transpose()? else { return Ok(page) };
+            if page.jobs.len() == page_size {
+                page.next = last;
+                return Ok(page);
+            }
+            last = Some(id);
+            match self.inner.desk.store.job(id) {
+                // Read without the lock: the state may have changed since the index was read.
+                Ok(Some(job)) if filter.matches(&job) => page.jobs.push(job),
+                Ok(_) => {}
+                Err(error @ Error::Corrupt { .. }) => tracing::error!(%error, "left out of a list"),
+                Err(error) => return Err(error),
+            }
+        }
+        page.next = last;
+        Ok(page)
+    }
+
+    /// Ids below `after`, newest first, by index alone.
+    fn ids(
+        &self,
+        states: &[JobState],
+        after: Option<JobId>,
+    ) -> Box<dyn Iterator<Item = Result<JobId, Error>> + '_> {
+        let store = &self.inner.desk.store;
+        let end = after.unwrap_or(JobId::from_bytes([u8::MAX; 16]));
+        if states.is_empty() {
+            let keys = store.tree(Table::Jobs).range(..end.to_bytes()).rev();
+            return Box::new(keys.map(|item| {
+                let (key, _) = item.map_err(Error::Storage)?;
+                key::id(&key).ok_or_else(|| Error::corrupt("a key of the jobs"))
+            }));
+        }
+        let none = JobId::from_bytes([0; 16]);
+        let of_state = |state| {
+            let range = key::state(state, none)..key::state(state, end);
+            store.tree(Table::States).range(range).rev().map(|item| {
+                let (key, _) = item.map_err(Error::Storage)?;
+                let found = key::stated_job(&key).map(|(_, id)| id);
+                found.ok_or_else(|| Error::corrupt("a key of the states"))
+            })
+        };
+        let wanted = JobState::ALL.into_iter().filter(|state| states.contains(state));
+        let mut rows: Vec<_> = wanted.map(|state| of_state(state).peekable()).collect();
+        Box::new(std::iter::from_fn(move || {
+            let heads = rows.iter_mut().filter_map(|row| {
+                let rank = match row.peek()? {
+                    Ok(id) => (false, *id),
+                    // Told at once, rather than left behind.
+                    Err(_) => (true, none),
+                };
+                Some((rank, row))
+            });
+            heads.max_by_key(|(rank, _)| *rank)?.1.next()
+        }))
+    }
+
+    /// The durable changes after the cursor `after`, at most `max` of them.
+    ///
+    /// # Errors
+    /// Also where one of them is corrupt.
+    pub fn events(&self, after: u64, max: usize) -> Result<Events, Error> {
+        let published = *self.subscribe().borrow();
+        let Some(first) = after.checked_add(1).filter(|_| after <= published) else {
+            return Ok(Events::TooOld { oldest: self.oldest_event(published)? });
+        };
+        let range = first.to_be_bytes()..=published.to_be_bytes();
+        let mut events = Vec::new();
+        if first > published {
+            return Ok(Events::Some(events));
+        }
+        for item in self.inner.desk.store.tree(Table::Events).range(range).take(max) {
+            let (key, value) = item.map_err(Error::Storage)?;
+            let cursor = key::number(&key).ok_or_else(|| Error::corrupt("a key of the events"))?;
+            let expected = first + u64::try_from(events.len()).unwrap_or(u64::MAX);
+            if cursor != expected {
+                return Ok(Events::TooOld { oldest: cursor });
+            }
+            let job = record::decode(&value, || format!("event {cursor}"))?;
+            events.push(Event { cursor, job });
+        }
+        if events.is_empty() && max > 0 {
+            return Ok(Events::TooOld { oldest: self.oldest_event(published)? });
+        }
+        Ok(Events::Some(events))
+    }
+
+    fn oldest_event(&self, published: u64) -> Result<u64, Error> {
+        let numbers = self.inner.desk.store.numbers(Table::Events)?;
+        Ok(numbers.map_or(published + 1, |(oldest, _)| oldest))
+    }
+}

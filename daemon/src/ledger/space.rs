@@ -1,0 +1,37 @@
+//! Whether the data directory can take another write: asked before work is accepted, because a
+//! database on a full disk is one that may not open again.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use nix::sys::statvfs::statvfs;
+
+use super::Error;
+use crate::model::ByteCount;
+
+/// Below this nothing new is accepted: what runs still has to write its parts and its end.
+pub(super) const FREE_BYTES_MIN: u64 = 64 << 20;
+
+/// Fails where less than `floor` bytes are free in `dir`, or where a small write does not get to
+/// the disk. Blocks.
+pub(super) fn check(dir: &Path, floor: u64) -> Result<(), Error> {
+    let not_writable = |source| Error::NotWritable { dir: dir.to_owned(), source };
+    let found = statvfs(dir).map_err(|errno| not_writable(io::Error::from(errno)))?;
+    let free = found.blocks_available().saturating_mul(found.fragment_size());
+    if free < floor {
+        let (free, floor) = (ByteCount(free), ByteCount(floor));
+        return Err(Error::NoSpace { dir: dir.to_owned(), free, floor });
+    }
+    probe(dir).map_err(not_writable)
+}
+
+/// One file that stays, so that checking again and again leaves nothing behind.
+fn probe(dir: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(dir.join(".writable"))?;
+    file.write_all(b"causeway\n")?;
+    file.sync_all()
+}

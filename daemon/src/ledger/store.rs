@@ -1,0 +1,246 @@
+//! The database: nine sled trees under one transaction, and the only place that knows sled's ways.
+//!
+//! # Crash consistency
+//! A [`Writes`] is recovered whole or not at all: it is one sled transaction over all trees. sled
+//! keeps that promise only while no two transactions run at once
+//! (<https://github.com/spacejam/sled/issues/897>), so callers hold one lock around
+//! [`Store::commit`].
+//!
+//! On Linux sled's own flush is `sync_file_range`: it flushes neither the disk's write cache nor
+//! the length of the file, and so proves nothing after a loss of power
+//! (<https://github.com/spacejam/sled/issues/1452>). [`Store::flush`] therefore syncs the file too.
+//!
+//! # Invariants
+//! - Nothing that sled does at open takes the process down: a panic there becomes an error.
+//! - A commit that failed may have been applied in part: its caller lets nothing follow it.
+
+use std::any::Any;
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional as _};
+
+use super::{Error, key, record};
+use crate::model::{Job, JobId};
+
+/// The daemon as a whole stays below 160 MiB resident.
+const CACHE_BYTES: u64 = 64 << 20;
+const SCHEMA: u32 = 1;
+const SCHEMA_KEY: &str = "schema";
+/// A daemon that is being restarted may find the lock of the one before it for a moment.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// One tree each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Table {
+    /// id -> the job.
+    Jobs,
+    /// [`key::state`] -> nothing.
+    States,
+    /// [`key::queue`] -> nothing.
+    Queue,
+    /// [`key::part`] -> the part's fact.
+    Parts,
+    /// Idempotency key -> the job it made.
+    Keys,
+    /// Cursor -> the job as it was then.
+    Events,
+    /// Name -> text.
+    Settings,
+    /// Sequence number -> an audit entry that may not be in the audit log yet.
+    Outbox,
+    /// Name -> number.
+    Meta,
+}
+
+impl Table {
+    const ALL: [(Self, &'static str); 9] = [
+        (Self::Jobs, "jobs"),
+        (Self::States, "states"),
+        (Self::Queue, "queue"),
+        (Self::Parts, "parts"),
+        (Self::Keys, "keys"),
+        (Self::Events, "events"),
+        (Self::Settings, "settings"),
+        (Self::Outbox, "outbox"),
+        (Self::Meta, "meta"),
+    ];
+}
+
+/// What one transaction writes. The last word on a key counts.
+#[derive(Debug, Default)]
+pub(super) struct Writes([sled::Batch; Table::ALL.len()]);
+
+impl Writes {
+    pub(super) fn put(&mut self, table: Table, key: &[u8], value: Vec<u8>) {
+        self.0[table as usize].insert(key, value);
+    }
+
+    pub(super) fn remove(&mut self, table: Table, key: &[u8]) {
+        self.0[table as usize].remove(key);
+    }
+}
+
+/// The open database. Held by one process at a time.
+pub(super) struct Store {
+    trees: Vec<sled::Tree>,
+    db: sled::Db,
+    file: File,
+}
+
+impl Store {
+    /// Opens the database in `dir`, making it where there is none. Blocks.
+    pub(super) fn open(dir: &Path) -> Result<Self, Error> {
+        let not_writable = |source| Error::NotWritable { dir: dir.to_owned(), source };
+        make_dir(dir).map_err(not_writable)?;
+        let (db, trees) = start_patiently(dir)?;
+        let file = File::open(dir.join("db")).map_err(not_writable)?;
+        // The names of the files sled just made have to survive a loss of power as well.
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(not_writable)?;
+        let store = Self { trees, db, file };
+        store.check_schema()?;
+        // A predecessor that was killed may have left what is recovered in the page cache only.
+        store.flush()?;
+        Ok(store)
+    }
+
+    fn check_schema(&self) -> Result<(), Error> {
+        let found: Option<u32> =
+            self.read(Table::Meta, SCHEMA_KEY.as_bytes(), || "schema".into())?;
+        match found {
+            Some(SCHEMA) => Ok(()),
+            Some(found) => Err(Error::Schema { found, known: SCHEMA }),
+            None if self.tree(Table::Jobs).is_empty() => {
+                let mut writes = Writes::default();
+                let value = record::encode(&SCHEMA, || "schema".into())?;
+                writes.put(Table::Meta, SCHEMA_KEY.as_bytes(), value);
+                self.commit(&writes)
+            }
+            None => Err(Error::corrupt("there are jobs, but no schema version")),
+        }
+    }
+
+    /// For range scans.
+    pub(super) fn tree(&self, table: Table) -> &sled::Tree {
+        &self.trees[table as usize]
+    }
+
+    /// One record. `what` names it, for the error.
+    pub(super) fn read<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        key: &[u8],
+        what: impl Fn() -> String,
+    ) -> Result<Option<T>, Error> {
+        let found = self.tree(table).get(key).map_err(Error::Storage)?;
+        found.map(|bytes| record::decode(&bytes, what)).transpose()
+    }
+
+    /// The job as it stands; `None` where there is none.
+    pub(super) fn job(&self, id: JobId) -> Result<Option<Job>, Error> {
+        self.read(Table::Jobs, &id.to_bytes(), || format!("job {id}"))
+    }
+
+    /// The lowest and the highest of a tree that is keyed by numbers.
+    pub(super) fn numbers(&self, table: Table) -> Result<Option<(u64, u64)>, Error> {
+        let tree = self.tree(table);
+        let first = tree.first().map_err(Error::Storage)?;
+        let last = tree.last().map_err(Error::Storage)?;
+        let (Some((first, _)), Some((last, _))) = (first, last) else { return Ok(None) };
+        key::number(&first)
+            .zip(key::number(&last))
+            .map(Some)
+            .ok_or_else(|| Error::corrupt(format!("a key of {table:?} is not a number")))
+    }
+
+    /// Applies all of it or, after a crash, nothing of it. It is on disk after the next flush.
+    ///
+    /// # Errors
+    /// It may then be applied in part: nothing may be written after it.
+    pub(super) fn commit(&self, writes: &Writes) -> Result<(), Error> {
+        let result = self.trees.as_slice().transaction(|trees| {
+            for (tree, batch) in trees.iter().zip(&writes.0) {
+                tree.apply_batch(batch)?;
+            }
+            Ok::<(), ConflictableTransactionError<()>>(())
+        });
+        result.map_err(|error| match error {
+            TransactionError::Storage(error) => Error::Storage(error),
+            TransactionError::Abort(()) => Error::broken("a transaction that cannot abort did"),
+        })
+    }
+
+    /// Returns once everything committed before it is on disk. Blocks.
+    pub(super) fn flush(&self) -> Result<(), Error> {
+        catch_unwind(AssertUnwindSafe(|| self.db.flush()))
+            .unwrap_or_else(|panic| Err(panicked(&*panic)))
+            .map_err(Error::Storage)?;
+        self.file.sync_data().map_err(|error| Error::Storage(sled::Error::Io(error)))
+    }
+}
+
+/// Adds the record of `value`. `what` names it, for the error.
+pub(super) fn put<T: Serialize>(
+    writes: &mut Writes,
+    table: Table,
+    key: &[u8],
+    value: &T,
+    what: impl Fn() -> String,
+) -> Result<(), Error> {
+    writes.put(table, key, record::encode(value, what)?);
+    Ok(())
+}
+
+/// Makes a directory, and those above it, that only its owner can enter.
+pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+type Opened = (sled::Db, Vec<sled::Tree>);
+
+fn start_patiently(dir: &Path) -> Result<Opened, Error> {
+    let mut tries = 1;
+    loop {
+        match start(dir) {
+            Err(Error::AlreadyOpen { .. }) if tries < LOCK_TRIES => thread::sleep(LOCK_PAUSE),
+            outcome => return outcome,
+        }
+        tries += 1;
+    }
+}
+
+fn start(dir: &Path) -> Result<Opened, Error> {
+    let open = || {
+        // The group commit flushes; a second flusher would only compete with it.
+        let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+        let db = config.open()?;
+        let trees = Table::ALL.iter().map(|(_, name)| db.open_tree(name));
+        let trees = trees.collect::<sled::Result<_>>()?;
+        Ok((db, trees))
+    };
+    catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|panic| Err(panicked(&*panic))).map_err(
+        |error| match error {
+            error if is_held(&error) => Error::AlreadyOpen { dir: dir.to_owned() },
+            error => Error::Storage(error),
+        },
+    )
+}
+
+/// sled has no variant for it, only these words.
+fn is_held(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(io) if io.to_string().contains("could not acquire lock"))
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> sled::Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    sled::Error::ReportableBug(format!("it panicked: {text}"))
+}

@@ -1,0 +1,182 @@
+//! What the ledger promises, claim by claim. Here is what the claims share.
+
+mod audited;
+mod crash;
+mod durable;
+mod queue;
+mod reading;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::*;
+use crate::base::{Measure, NoObserver, Observe};
+use crate::model::{
+    Failure, FailureClass, Intent, Labels, Lease, ObjectDigest, PartDigest, PartFact, PartNumber,
+    PartPlan, PinnedObject, PublishedObject, Receipt, TransferState, UploadId,
+};
+
+const LEASE: Duration = Duration::from_secs(60);
+const ANY: Lanes = Lanes { small: true, large: true };
+const SMALL: Lanes = Lanes { small: true, large: false };
+
+/// Counts the cycles of the group commit.
+#[derive(Debug, Default)]
+struct Flushes(AtomicUsize);
+
+impl Observe for Flushes {
+    fn record(&self, measure: Measure<'_>) {
+        if let Measure::LedgerFlush { .. } = measure {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn open(dir: &Path) -> Ledger {
+    Ledger::open(dir, Arc::new(NoObserver)).expect("a directory of our own")
+}
+
+fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().expect("room for a test")
+}
+
+fn submission(key: &str) -> Submission {
+    let spec = TransferSpec {
+        source: "com:bucket/key".parse().expect("legal"),
+        target: format!("gov:bucket/{key}").parse().expect("legal"),
+        verify: Default::default(),
+        if_exists: Default::default(),
+        part_size: None,
+        storage_class: None,
+        encryption: None,
+        tags: Default::default(),
+        expect_blake3: None,
+    };
+    Submission { spec, priority: 0, labels: Labels::new(), idempotency_key: None }
+}
+
+async fn submit(ledger: &Ledger, submission: Submission) -> Job {
+    ledger.submit(submission, "uid:0").await.expect("accepted").job
+}
+
+async fn claim(ledger: &Ledger, lanes: Lanes) -> Option<Job> {
+    ledger.claim(lanes, LEASE).await.expect("the disk works")
+}
+
+fn token(job: &Job) -> u64 {
+    job.lease.as_ref().expect("claimed").token
+}
+
+fn plan(size: u64) -> Change {
+    let source = Box::new(PinnedObject {
+        size,
+        etag: "e".into(),
+        version_id: None,
+        last_modified: None,
+        headers: Default::default(),
+        metadata: Default::default(),
+        tags: Default::default(),
+        crc64nvme: None,
+    });
+    let plan = PartPlan::new(size, None, 64).expect("legal");
+    Change::Plan { source, plan, warnings: vec![] }
+}
+
+fn upload() -> Change {
+    Change::Upload(UploadId("u".into()))
+}
+
+fn fail(restart: bool) -> Change {
+    Change::Fail { failure: Failure::new(FailureClass::Permanent, "no", ""), restart }
+}
+
+fn fact(number: u32) -> PartFact {
+    let digest = PartDigest { len: 8 << 20, crc64nvme: 1, subtrees: vec![[7; 32]] };
+    let number = PartNumber::new(number).expect("legal");
+    PartFact { number, etag: "p".into(), digest, attempts: 1, bytes_sent: 8 << 20 }
+}
+
+/// A job with an upload at the target, and its lease's token.
+async fn uploading(ledger: &Ledger, name: &str, size: u64) -> (JobId, u64) {
+    let id = submit(ledger, submission(name)).await.id;
+    let token = token(&claim(ledger, ANY).await.expect("just submitted"));
+    for change in [plan(size), upload()] {
+        ledger.apply(id, token, change).await.expect("legal");
+    }
+    (id, token)
+}
+
+fn receipt(job: &Job) -> Receipt {
+    let side = || crate::model::ObjectRef {
+        remote: "com".into(),
+        partition: "aws".into(),
+        account: None,
+        region: "us-east-2".into(),
+        bucket: "bucket".into(),
+        key: "key".into(),
+        version_id: None,
+        etag: "e".into(),
+        size: 1,
+    };
+    Receipt {
+        job_id: job.id,
+        kind: job.kind,
+        source: side(),
+        target: side(),
+        blake3: "00".into(),
+        crc64nvme: "AA".into(),
+        verified_by: crate::model::VerifiedBy::Readback,
+        parts: 1,
+        part_size: 1,
+        bytes_sent: 1,
+        attempts: 1,
+        submitted_at: job.submitted_at,
+        started_at: job.submitted_at,
+        finished_at: job.submitted_at,
+        daemon_version: "0".into(),
+    }
+}
+
+/// The changes that end an upload well.
+fn seal_publish_succeed(job: &Job) -> [Change; 3] {
+    [
+        Change::Seal(ObjectDigest { blake3: [0; 32], crc64nvme: 0 }),
+        Change::Publish(PublishedObject { etag: "t".into(), version_id: None }),
+        Change::Succeed(Box::new(receipt(job))),
+    ]
+}
+
+fn keys(ledger: &Ledger, table: Table) -> Vec<Vec<u8>> {
+    let tree = ledger.inner.desk.store.tree(table);
+    tree.iter().keys().map(|key| key.expect("the disk works").to_vec()).collect()
+}
+
+/// Every job and every index, against each other.
+fn assert_consistent(ledger: &Ledger) {
+    let ids = keys(ledger, Table::Jobs);
+    let jobs: Vec<Job> = ids
+        .iter()
+        .map(|id| ledger.get(key::id(id).expect("an id")).expect("a whole record"))
+        .collect();
+    let sorted = |mut keys: Vec<Vec<u8>>| {
+        keys.sort();
+        keys
+    };
+    let queue = jobs.iter().filter_map(key::queue).map(|key| key.to_vec()).collect();
+    assert_eq!(keys(ledger, Table::Queue), sorted(queue));
+    let states = jobs.iter().map(|job| key::state(job.state, job.id).to_vec()).collect();
+    assert_eq!(keys(ledger, Table::States), sorted(states));
+    for (state, count) in ledger.counts().states {
+        assert_eq!(count, jobs.iter().filter(|job| job.state == state).count() as u64, "{state:?}");
+    }
+    for job in &jobs {
+        let parts = ledger.parts(job.id).expect("whole records");
+        assert_eq!(parts.len(), job.progress.parts as usize);
+        assert_eq!(parts.iter().map(|part| part.digest.len).sum::<u64>(), job.progress.bytes);
+        assert!(parts.is_empty() || job.transfer != TransferState::Unplanned);
+    }
+    let cursors: Vec<u64> =
+        keys(ledger, Table::Events).iter().filter_map(|k| key::number(k)).collect();
+    assert!(cursors.windows(2).all(|pair| pair[1] == pair[0] + 1), "cursors have no gap");
+    assert_eq!(cursors.last().copied().unwrap_or(0), *ledger.subscribe().borrow());
+}

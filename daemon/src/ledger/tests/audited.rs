@@ -1,0 +1,125 @@
+//! The audit log tells everything that was acknowledged, in order, and no secret.
+
+use serde_json::Value;
+
+use super::*;
+
+fn path(dir: &Path) -> PathBuf {
+    dir.join("audit/audit.jsonl")
+}
+
+/// The lines, with their chain and their numbers checked.
+pub(super) fn lines(dir: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path(dir)).expect("it was written");
+    assert!(text.is_empty() || text.ends_with('\n'));
+    let mut prev = blake3::hash(b"");
+    let mut values = Vec::new();
+    for (line, seq) in text.lines().zip(1..) {
+        let value: Value = serde_json::from_str(line).expect("a whole line");
+        assert_eq!(value["prev"], prev.to_hex().as_str(), "line {seq}");
+        assert_eq!(value["seq"], seq);
+        prev = blake3::hash(line.as_bytes());
+        values.push(value);
+    }
+    values
+}
+
+#[tokio::test]
+async fn the_log_tells_who_did_what_and_how_it_ended() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let (won, lease) = uploading(&ledger, "won", 100 << 20).await;
+    for change in seal_publish_succeed(&ledger.get(won).expect("there")) {
+        ledger.apply(won, lease, change).await.expect("legal");
+    }
+    let (lost, lease) = uploading(&ledger, "lost", 100 << 20).await;
+    ledger.apply(lost, lease, fail(true)).await.expect("legal");
+    ledger.control(lost, Change::Cancel, "uid:1000").await.expect("legal");
+    ledger.put_setting("limits/com", None, "uid:0").await.expect("written");
+
+    let lines = lines(dir.path());
+    let told: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap_or("")).collect();
+    let expected =
+        ["submitted", "succeeded", "submitted", "failed", "control", "cancelled", "setting"];
+    assert_eq!(told, expected);
+    assert_eq!(lines[0]["submission"]["spec"]["target"]["key"], "won");
+    assert_eq!(lines[0]["job"], won.to_string());
+    assert_eq!(lines[1]["receipt"]["job_id"], won.to_string());
+    assert_eq!(lines[1]["actor"], "causewayd");
+    assert_eq!(lines[3]["failure"]["reason"], "no");
+    assert_eq!((&lines[4]["change"], &lines[4]["actor"]), (&"cancel".into(), &"uid:1000".into()));
+    assert!(lines[0]["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{}", lines[0]["at"]);
+}
+
+/// Whoever reads the log must not be able to fetch the object.
+#[tokio::test]
+async fn a_presigned_source_stands_there_without_its_signature() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let mut one = submission("a");
+    one.spec.source = "https://h.example/a.bin?X-Amz-Signature=deadbeef".parse().expect("legal");
+    submit(&ledger, one).await;
+    let text = std::fs::read_to_string(path(dir.path())).expect("it was written");
+    assert!(!text.contains("deadbeef"), "{text}");
+    assert!(text.contains("https://h.example/a.bin?REDACTED"), "{text}");
+    assert_eq!(lines(dir.path()).len(), 1);
+    let mode = std::os::unix::fs::MetadataExt::mode(&path(dir.path()).metadata().expect("there"));
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn the_chain_goes_on_after_a_restart_and_a_torn_line_is_cut() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    submit(&ledger, submission("a")).await;
+    ledger.close().await.expect("on disk");
+    let whole = std::fs::read(path(dir.path())).expect("it was written");
+    let torn = [whole.as_slice(), br#"{"at":"2026-01-01T00:00:00Z","seq":2,"ev"#].concat();
+    std::fs::write(path(dir.path()), torn).expect("room for a test");
+
+    let ledger = open(dir.path());
+    assert_eq!(std::fs::read(path(dir.path())).expect("there"), whole);
+    submit(&ledger, submission("b")).await;
+    assert_eq!(lines(dir.path()).len(), 2);
+}
+
+/// A crash after the database was flushed and before the log was: the outbox has the lines.
+#[tokio::test]
+async fn lines_that_a_crash_kept_from_the_log_are_written_at_open() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    for one in 0..5 {
+        submit(&ledger, submission(&one.to_string())).await;
+    }
+    ledger.close().await.expect("on disk");
+    let text = std::fs::read_to_string(path(dir.path())).expect("it was written");
+    let three: String = text.lines().take(3).map(|line| format!("{line}\n")).collect();
+    std::fs::write(path(dir.path()), three).expect("room for a test");
+    let ledger = open(dir.path());
+    assert_eq!(std::fs::read_to_string(path(dir.path())).expect("there"), text);
+    submit(&ledger, submission("more")).await;
+    assert_eq!(lines(dir.path()).len(), 6);
+}
+
+#[tokio::test]
+async fn the_outbox_is_emptied_as_the_log_takes_its_lines() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    for one in 0..300 {
+        submit(&ledger, submission(&one.to_string())).await;
+    }
+    assert!(keys(&ledger, Table::Outbox).len() < 140);
+    ledger.close().await.expect("on disk");
+    drop(open(dir.path()));
+    assert_eq!(lines(dir.path()).len(), 300, "none is written twice");
+}
+
+/// A log that grew a last line which is no line is not ours to go on from.
+#[tokio::test]
+async fn a_last_line_that_is_none_is_refused_with_what_to_do() {
+    let dir = dir();
+    drop(open(dir.path()));
+    std::fs::write(path(dir.path()), "garbage\n").expect("room for a test");
+    let error = Ledger::open(dir.path(), Arc::new(NoObserver)).expect_err("garbage");
+    assert!(error.to_string().contains("move the file away"), "{error}");
+}

@@ -1,0 +1,166 @@
+//! A running transfer as it stands this second, for whoever watches.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::base::{Pace, RateMeter};
+use crate::model::{Job, JobState, Live, PartNumber, Wait, WaitReason};
+
+/// The live figures of one transfer.
+#[derive(Debug, Default)]
+pub struct LiveTransfer {
+    /// Bytes of acknowledged parts.
+    acknowledged: AtomicU64,
+    meter: RateMeter,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    parts: BTreeMap<PartNumber, Active>,
+    waits: BTreeMap<u64, Wait>,
+    next_wait: u64,
+    paces: Vec<Arc<Pace>>,
+}
+
+#[derive(Debug)]
+struct Active {
+    attempt: u32,
+    bytes: Arc<AtomicU64>,
+}
+
+/// While it lives, the job is seen to wait.
+#[derive(Debug)]
+pub(super) struct Waiting<'a>(&'a LiveTransfer, u64);
+
+/// While it lives, the part is seen to be under way.
+#[derive(Debug)]
+pub(super) struct PartUnderWay<'a> {
+    live: &'a LiveTransfer,
+    number: PartNumber,
+    bytes: Arc<AtomicU64>,
+}
+
+impl LiveTransfer {
+    /// Figures of a transfer whose bytes pass through these paces.
+    pub fn new(paces: Vec<Arc<Pace>>) -> Arc<Self> {
+        let state = Mutex::new(State { paces, ..State::default() });
+        Arc::new(Self { state, ..Self::default() })
+    }
+
+    /// Takes over what the ledger knows.
+    pub(super) fn at(&self, job: &Job) {
+        let bytes = match job.state {
+            JobState::Succeeded => job.size().unwrap_or_default(),
+            _ => job.progress.bytes,
+        };
+        self.acknowledged.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The figures now.
+    pub fn snapshot(&self) -> Live {
+        let state = self.lock();
+        let under_way: u64 = state.parts.values().map(|p| p.bytes.load(Ordering::Relaxed)).sum();
+        let parts_active: Vec<_> = state.parts.iter().map(|(n, p)| (*n, p.attempt)).collect();
+        Live {
+            wait: state.wait(),
+            bytes_done: self.acknowledged.load(Ordering::Relaxed) + under_way,
+            bytes_per_second: self.meter.per_second(),
+            parts_active,
+        }
+    }
+
+    pub(super) fn acknowledge(&self, bytes: u64) {
+        self.acknowledged.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn wait(&self, reason: WaitReason, detail: String) -> Waiting<'_> {
+        let mut state = self.lock();
+        let id = state.next_wait;
+        state.next_wait += 1;
+        state.waits.insert(id, Wait { reason, detail });
+        Waiting(self, id)
+    }
+
+    pub(super) fn part(&self, number: PartNumber, attempt: u32) -> PartUnderWay<'_> {
+        let bytes = Arc::new(AtomicU64::new(0));
+        let active = Active { attempt, bytes: Arc::clone(&bytes) };
+        self.lock().parts.insert(number, active);
+        PartUnderWay { live: self, number, bytes }
+    }
+
+    /// Counts bytes for the rate alone.
+    pub(super) fn passed(&self, bytes: u64) {
+        self.meter.add(bytes);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Credentials stop everything, so they come first; a retry is worth a word only while nothing
+    /// else moves; a limit is, whenever it holds somebody back.
+    fn wait(&self) -> Option<Wait> {
+        let credentials = |wait: &&Wait| wait.reason == WaitReason::Credentials;
+        if let Some(wait) = self.waits.values().find(credentials) {
+            return Some(wait.clone());
+        }
+        if self.parts.is_empty()
+            && let Some(wait) = self.waits.values().next()
+        {
+            return Some(wait.clone());
+        }
+        let paced = self.paces.iter().any(|pace| pace.is_waiting());
+        paced.then(|| Wait {
+            reason: WaitReason::Rate,
+            detail: "held to the remote's limits".into(),
+        })
+    }
+}
+
+impl PartUnderWay<'_> {
+    /// The counter of this part's bytes.
+    pub(super) fn counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.bytes)
+    }
+}
+
+impl Drop for PartUnderWay<'_> {
+    fn drop(&mut self) {
+        self.live.lock().parts.remove(&self.number);
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waits.remove(&self.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn figures_come_and_go_with_their_parts_and_waits() {
+        let live = LiveTransfer::new(vec![]);
+        live.acknowledge(10);
+        {
+            let number = PartNumber::new(3).expect("legal");
+            let part = live.part(number, 2);
+            part.counter().fetch_add(5, Ordering::Relaxed);
+            let _retry = live.wait(WaitReason::Retry, "one part".into());
+            let seen = live.snapshot();
+            assert_eq!((seen.bytes_done, seen.parts_active), (15, vec![(number, 2)]));
+            assert_eq!(seen.wait, None, "another part moves");
+            let _credentials = live.wait(WaitReason::Credentials, "expired".into());
+            assert_eq!(live.snapshot().wait.map(|w| w.reason), Some(WaitReason::Credentials));
+        }
+        let seen = live.snapshot();
+        assert_eq!((seen.bytes_done, seen.wait), (10, None));
+        assert!(seen.parts_active.is_empty());
+    }
+}

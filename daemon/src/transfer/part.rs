@@ -1,0 +1,235 @@
+//! One part, cut through: the body of a ranged GET is, frame by frame, hashed and handed on as the
+//! body of UploadPart. Nothing waits for the whole part, so memory does not depend on its size.
+//!
+//! A write fault starts the part again with a fresh connection; the reader mends read faults itself.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::reader::{ReadError, Reader, Trace};
+use super::retry::Budget;
+use super::{Fault, Transfer};
+use crate::base::{Direction, Measure, Permit, Verdict};
+use crate::blob::{self, PartAck, PartError};
+use crate::model::{
+    ByteRange, Failure, FailureClass, PartDigest, PartFact, PartNumber, PinnedObject, Side,
+    UploadId,
+};
+
+/// What the frames of one part may hold in memory on their way: hyper's read buffer on one side, the
+/// chunk being framed and the socket's queue on the other.
+pub const PART_MEMORY: u64 = 1 << 20;
+
+/// One part to carry.
+#[derive(Debug, Clone)]
+pub(super) struct Work {
+    pub(super) source: Arc<PinnedObject>,
+    pub(super) upload: UploadId,
+    pub(super) number: PartNumber,
+    pub(super) range: ByteRange,
+}
+
+/// Why one try failed.
+enum Miss {
+    Read(ReadError),
+    Write(blob::Error),
+    /// The target took no byte, or gave no answer.
+    Stalled,
+    /// The target's checksum of the part is not ours.
+    Corrupt {
+        ours: u64,
+        theirs: u64,
+    },
+    /// The body was short, or the hash of it was: a fault of ours.
+    Internal(String),
+}
+
+impl Transfer {
+    /// Carries one part until the ledger has it.
+    pub(super) async fn carry(&self, work: Work, permit: Permit) -> Result<(), Fault> {
+        let mut budget = Budget::default();
+        let mut permit = Some(permit);
+        let (mut attempts, mut bytes_sent) = (0, 0);
+        loop {
+            let held = match permit.take() {
+                Some(held) => held,
+                None => self.stop.or_soon(self.seat.acquire()).await?,
+            };
+            let _memory = self.memory.reserve(PART_MEMORY).await;
+            attempts += 1;
+            let (sent, result) = self.stop.or_now(self.attempt(&work, attempts)).await?;
+            bytes_sent += sent;
+            let miss = match result {
+                Ok((digest, ack)) => {
+                    let Work { number, range, .. } = work;
+                    let fact = PartFact { number, etag: ack.etag, digest, attempts, bytes_sent };
+                    self.record.part(fact).await?;
+                    self.live.acknowledge(range.len);
+                    held.conclude(Verdict::Carried);
+                    return Ok(());
+                }
+                Err(miss) => miss,
+            };
+            held.conclude(miss.verdict());
+            let (side, failure) = self.tell(&miss, &work);
+            match budget.spend(failure.class) {
+                Some(pause) => self.pause(side, &failure, pause).await?,
+                None => return Err(miss.into_fault(side, failure)),
+            }
+        }
+    }
+
+    /// One try: the bytes that went out, and what came of them.
+    async fn attempt(
+        &self,
+        work: &Work,
+        attempt: u32,
+    ) -> (u64, Result<(PartDigest, PartAck), Miss>) {
+        let began = Instant::now();
+        let under_way = self.live.part(work.number, attempt);
+        let trace = Trace::new(work.source.size, work.range, under_way.counter());
+        let reader = Reader::new(
+            self,
+            Arc::clone(&self.source),
+            Arc::clone(&work.source),
+            work.range,
+            Some(Arc::clone(self.target.pace())),
+            Arc::clone(&trace),
+        );
+        let _in_flight = self.in_flight();
+        let upload = self.target.upload_part(
+            &work.upload,
+            work.number,
+            work.range.len,
+            reader.into_frames(),
+        );
+        let answer = tokio::select! {
+            answer = upload => answer.map_err(Miss::from),
+            () = trace.pulse.stalled() => Err(Miss::Stalled),
+        };
+        let result = answer.and_then(|ack| agree(&trace, ack));
+        match &result {
+            Ok(_) => self.observer.record(Measure::Part { elapsed: began.elapsed() }),
+            Err(Miss::Corrupt { .. }) => {
+                self.observer.record(Measure::VerificationFailure { stage: "part" });
+            }
+            Err(_) => {}
+        }
+        (trace.sent(), result)
+    }
+
+    /// Counts the part as in flight on both sides for as long as it lives.
+    fn in_flight(&self) -> impl Drop + use<> {
+        let observer = Arc::clone(&self.observer);
+        let sides = [
+            (self.source.name().to_owned(), Direction::Read),
+            (self.target.name().to_owned(), Direction::Write),
+        ];
+        InFlight::new(observer, sides)
+    }
+
+    fn tell(&self, miss: &Miss, work: &Work) -> (Side, Failure) {
+        let target = |class, reason: String, remedy: &str| {
+            let resource = format!("{} part {}", self.target.address().resource(), work.number);
+            let failure = Failure::new(class, reason, remedy)
+                .on(Side::Target, self.target.name().parse().ok())
+                .at("s3:PutObject", resource);
+            (Side::Target, failure)
+        };
+        match miss {
+            Miss::Read(error) => {
+                let resource = self.spec.source.to_string();
+                (Side::Source, error.failure(Side::Source, self.source.name(), &resource))
+            }
+            Miss::Write(error) => (Side::Target, error.to_failure(Side::Target)),
+            Miss::Stalled => target(
+                FailureClass::Transient,
+                "the target took no byte for 60 s".into(),
+                "check the link",
+            ),
+            Miss::Corrupt { ours, theirs } => target(
+                FailureClass::Corrupt,
+                format!("its CRC64NVME is {theirs:016x} there and {ours:016x} here"),
+                "bytes change on the way: check this host and its network",
+            ),
+            Miss::Internal(reason) => {
+                target(FailureClass::Transient, reason.clone(), "report this as a bug")
+            }
+        }
+    }
+}
+
+/// The part's digest, if the target's idea of it is ours.
+fn agree(trace: &Trace, ack: PartAck) -> Result<(PartDigest, PartAck), Miss> {
+    let digest = trace.digest().map_err(|error| Miss::Internal(error.to_string()))?;
+    match ack.crc64nvme {
+        Some(theirs) if theirs != digest.crc64nvme => {
+            Err(Miss::Corrupt { ours: digest.crc64nvme, theirs })
+        }
+        _ => Ok((digest, ack)),
+    }
+}
+
+impl From<PartError<ReadError>> for Miss {
+    fn from(error: PartError<ReadError>) -> Self {
+        match error {
+            PartError::Body(error) => Self::Read(error),
+            PartError::Target(error) => Self::Write(error),
+            PartError::Length { .. } => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl Miss {
+    fn verdict(&self) -> Verdict {
+        let slow = |error: &blob::Error| {
+            matches!(error.class(), FailureClass::Throttled | FailureClass::Transient)
+        };
+        match self {
+            Self::Read(ReadError::Source(error)) if slow(error) => {
+                Verdict::Congested { write: false }
+            }
+            Self::Read(ReadError::Stalled) => Verdict::Congested { write: false },
+            Self::Write(error) if slow(error) => Verdict::Congested { write: true },
+            Self::Stalled => Verdict::Congested { write: true },
+            Self::Read(_) | Self::Write(_) | Self::Corrupt { .. } | Self::Internal(_) => {
+                Verdict::Unknown
+            }
+        }
+    }
+
+    fn into_fault(self, side: Side, failure: Failure) -> Fault {
+        match self {
+            Self::Read(error) => error.into_fault(side, failure),
+            Self::Write(error) => Fault::of_request(&error, side),
+            Self::Stalled | Self::Corrupt { .. } | Self::Internal(_) => Fault::failed(failure),
+        }
+    }
+}
+
+/// See [`Transfer::in_flight`].
+struct InFlight {
+    observer: crate::base::SharedObserver,
+    sides: [(String, Direction); 2],
+}
+
+impl InFlight {
+    fn new(observer: crate::base::SharedObserver, sides: [(String, Direction); 2]) -> Self {
+        let this = Self { observer, sides };
+        this.change(1);
+        this
+    }
+
+    fn change(&self, change: i64) {
+        for (remote, direction) in &self.sides {
+            let measure = Measure::PartsInFlight { remote, direction: *direction, change };
+            self.observer.record(measure);
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.change(-1);
+    }
+}

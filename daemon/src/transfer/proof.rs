@@ -1,0 +1,225 @@
+//! The proof that the target holds the source's bytes. Without it a job does not succeed.
+
+use std::sync::Arc;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use super::part::PART_MEMORY;
+use super::plan::Draft;
+use super::reader::{ReadError, Reader, Trace};
+use super::retry::Budget;
+use super::{Fault, Transfer};
+use crate::base::{Measure, clock};
+use crate::blob::{Existing, S3Object, Source};
+use crate::integrity;
+use crate::model::digest::crc64nvme_to_base64;
+use crate::model::{
+    ByteRange, Failure, FailureClass, Job, ObjectDigest, PartDigest, PartPlan, PinnedObject,
+    PublishedObject, Receipt, Side, VerifiedBy, Verify,
+};
+
+impl Transfer {
+    /// Proves the object at the target and writes the receipt.
+    pub(super) async fn prove(
+        &self,
+        job: &Job,
+        source: &PinnedObject,
+        plan: PartPlan,
+        digest: ObjectDigest,
+        target: &PublishedObject,
+    ) -> Result<Receipt, Fault> {
+        let version = target.version_id.as_deref();
+        let existing = self.retrying(Side::Target, || self.target.head(version)).await?;
+        let Some(existing) = existing else { return Err(self.unproven("it is not there")) };
+        if existing.size != source.size {
+            let reason = format!("it has {} bytes, the source {}", existing.size, source.size);
+            return Err(self.unproven(&reason));
+        }
+        let verified_by = match (self.spec.verify, existing.crc64nvme) {
+            (Verify::Auto | Verify::Checksum, Some(theirs)) => {
+                self.compare(theirs, digest)?;
+                VerifiedBy::S3Checksum
+            }
+            (Verify::Checksum, None) => {
+                return Err(self.refused(
+                    Side::Target,
+                    "s3:GetObjectAttributes",
+                    "the target gives no full-object CRC64NVME".into(),
+                    "retry with --verify readback or auto",
+                ));
+            }
+            (Verify::Readback, _) | (Verify::Auto, None) => {
+                self.read_back(plan, digest, &existing).await?;
+                VerifiedBy::Readback
+            }
+        };
+        self.check_attributes(source, &existing).await?;
+        Ok(self.receipt(job, source, plan, digest, target, verified_by))
+    }
+
+    fn compare(&self, theirs: u64, digest: ObjectDigest) -> Result<(), Fault> {
+        if theirs == digest.crc64nvme {
+            return Ok(());
+        }
+        let reason = format!(
+            "its CRC64NVME is {}, not {}",
+            crc64nvme_to_base64(theirs),
+            digest.crc64nvme_base64()
+        );
+        Err(self.unproven(&reason))
+    }
+
+    /// Reads the target again, part by part, and merges what it hashes to.
+    async fn read_back(
+        &self,
+        plan: PartPlan,
+        digest: ObjectDigest,
+        existing: &Existing,
+    ) -> Result<(), Fault> {
+        let address = self.target.address().clone();
+        let object = S3Object::new(Arc::clone(self.target.remote()), address);
+        let object: Arc<dyn Source> = Arc::new(object);
+        let pinned = Arc::new(existing.pinned());
+        let ranges: Vec<ByteRange> = match plan.parts() {
+            0 => vec![plan.whole()],
+            _ => plan.numbers().filter_map(|number| plan.range(number)).collect(),
+        };
+        let hashes = futures::stream::iter(ranges)
+            .map(|range| self.hash_back(Arc::clone(&object), Arc::clone(&pinned), range));
+        let parts: Vec<_> = hashes.buffered(self.parts_max).try_collect().await?;
+        let found = integrity::merge(plan, &parts)?;
+        if found == digest {
+            return Ok(());
+        }
+        Err(self.unproven(&format!("it reads back as BLAKE3 {}", found.blake3_hex())))
+    }
+
+    async fn hash_back(
+        &self,
+        object: Arc<dyn Source>,
+        pinned: Arc<PinnedObject>,
+        range: ByteRange,
+    ) -> Result<PartDigest, Fault> {
+        let mut budget = Budget::default();
+        loop {
+            let permit = self.stop.or_soon(self.seat.acquire()).await?;
+            let _memory = self.memory.reserve(PART_MEMORY).await;
+            let hash = self.hash_range(Arc::clone(&object), Arc::clone(&pinned), range);
+            let error = match self.stop.or_now(hash).await? {
+                Ok(digest) => return digest.map_err(Fault::from),
+                Err(error) => error,
+            };
+            drop(permit);
+            let failure =
+                error.failure(Side::Target, self.target.name(), &self.target.address().resource());
+            match budget.spend(failure.class) {
+                Some(pause) => self.pause(Side::Target, &failure, pause).await?,
+                None => return Err(error.into_fault(Side::Target, failure)),
+            }
+        }
+    }
+
+    async fn hash_range(
+        &self,
+        object: Arc<dyn Source>,
+        pinned: Arc<PinnedObject>,
+        range: ByteRange,
+    ) -> Result<Result<PartDigest, integrity::Error>, ReadError> {
+        let trace = Trace::new(pinned.size, range, Arc::default());
+        let mut reader = Reader::new(self, object, pinned, range, None, Arc::clone(&trace));
+        while let Some(frame) = reader.next().await {
+            frame?;
+        }
+        Ok(trace.digest())
+    }
+
+    /// Tags and metadata that a server dropped without a word are set again, or reported.
+    async fn check_attributes(
+        &self,
+        source: &PinnedObject,
+        existing: &Existing,
+    ) -> Result<(), Fault> {
+        let wanted = self.attributes(source);
+        if existing.metadata != wanted.metadata {
+            let warning = "the target did not keep the user metadata as it was sent";
+            self.record.warn(warning.into()).await?;
+        }
+        if wanted.tags.is_empty() {
+            return Ok(());
+        }
+        // The object is proven already: what cannot be learned of its tags is a warning, no failure.
+        if self.stop.or_now(self.target.tags()).await?.is_ok_and(|tags| tags == wanted.tags) {
+            return Ok(());
+        }
+        match self.stop.or_now(self.target.put_tags(&wanted.tags)).await? {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let failure = error.to_failure(Side::Target);
+                self.record.warn(format!("the tags are not on the target: {failure}")).await
+            }
+        }
+    }
+
+    fn unproven(&self, reason: &str) -> Fault {
+        self.observer.record(Measure::VerificationFailure { stage: "verifying" });
+        let reason = format!("the target object is not proven: {reason}");
+        let remedy = "do not use the target object; retry carries it again";
+        let failure = Failure::new(FailureClass::Corrupt, reason, remedy)
+            .on(Side::Target, self.target.name().parse().ok())
+            .at("s3:GetObject", self.target.address().resource());
+        Fault::useless(failure)
+    }
+
+    fn receipt(
+        &self,
+        job: &Job,
+        source: &PinnedObject,
+        plan: PartPlan,
+        digest: ObjectDigest,
+        target: &PublishedObject,
+        verified_by: VerifiedBy,
+    ) -> Receipt {
+        let small = if plan.is_single_put() { source.size } else { 0 };
+        Receipt {
+            blake3: digest.blake3_hex(),
+            crc64nvme: digest.crc64nvme_base64(),
+            target: self.target.describe(target, source.size),
+            parts: plan.parts(),
+            part_size: plan.part_size(),
+            bytes_sent: job.progress.bytes_sent + small,
+            ..self.blank_receipt(job, source, verified_by)
+        }
+    }
+
+    /// The receipt of a job that found its object at the target and moved nothing.
+    pub(super) fn receipt_of_same(&self, job: &Job, draft: &Draft, existing: &Existing) -> Receipt {
+        let source = &draft.source;
+        Receipt {
+            crc64nvme: source.crc64nvme.map(crc64nvme_to_base64).unwrap_or_default(),
+            target: self.target.describe(&existing.published(), existing.size),
+            ..self.blank_receipt(job, source, VerifiedBy::S3Checksum)
+        }
+    }
+
+    fn blank_receipt(&self, job: &Job, source: &PinnedObject, verified_by: VerifiedBy) -> Receipt {
+        let now = clock::now();
+        let source = self.source.describe(source);
+        Receipt {
+            job_id: job.id,
+            kind: job.kind,
+            target: source.clone(),
+            source,
+            blake3: String::new(),
+            crc64nvme: String::new(),
+            verified_by,
+            parts: 0,
+            part_size: 0,
+            bytes_sent: 0,
+            attempts: job.attempts,
+            submitted_at: job.submitted_at,
+            started_at: job.started_at.unwrap_or(now),
+            finished_at: now,
+            daemon_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}

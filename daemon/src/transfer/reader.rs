@@ -1,0 +1,209 @@
+//! The bytes of one range, hashed and counted on their way, resumed where a read broke off.
+//!
+//! A read fault inside a range is mended here, under the same upload body: a new ranged GET begins at
+//! the first byte that did not arrive, so a broken link costs no byte twice.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+
+use super::pulse::Pulse;
+use super::{Fault, LiveTransfer, Transfer};
+use crate::base::{Backoff, Direction, Measure, Pace, SharedObserver};
+use crate::blob::{Error, Frames, PartFrames, Source};
+use crate::integrity::PartHasher;
+use crate::model::{ByteRange, Failure, FailureClass, PartDigest, PinnedObject, Side};
+
+/// No byte for this long: the connection is dead, whatever TCP thinks.
+const READ_STALL: Duration = Duration::from_secs(20);
+/// Resumes in a row without one byte in between. Few and quick: the target waits with its body open.
+const RESUMES_MAX: u32 = 4;
+const RESUME: Backoff =
+    Backoff { first: Duration::from_millis(100), widest: Duration::from_secs(3) };
+
+/// Why the bytes could not be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    #[error(transparent)]
+    Source(#[from] Error),
+    #[error("the source sent no byte for {} s", READ_STALL.as_secs())]
+    Stalled,
+}
+
+impl ReadError {
+    pub(super) fn class(&self) -> FailureClass {
+        match self {
+            Self::Source(error) => error.class(),
+            Self::Stalled => FailureClass::Transient,
+        }
+    }
+
+    /// The same, told to a person, of an object at this remote.
+    pub(super) fn failure(&self, side: Side, remote: &str, resource: &str) -> Failure {
+        match self {
+            Self::Source(error) => error.to_failure(side),
+            Self::Stalled => Failure::new(self.class(), self.to_string(), "check the link")
+                .on(side, remote.parse().ok())
+                .at("s3:GetObject", resource),
+        }
+    }
+
+    /// What becomes of the transfer when no retry mends it.
+    pub(super) fn into_fault(self, side: Side, failure: Failure) -> Fault {
+        match self {
+            Self::Source(error) => Fault::of_request(&error, side),
+            Self::Stalled => Fault::failed(failure),
+        }
+    }
+}
+
+/// What the reader leaves behind when its stream is dropped, whoever drops it.
+#[derive(Debug)]
+pub(super) struct Trace {
+    hasher: Mutex<PartHasher>,
+    /// Bytes handed on.
+    pub(super) bytes: Arc<AtomicU64>,
+    pub(super) pulse: Pulse,
+}
+
+impl Trace {
+    pub(super) fn new(object_size: u64, range: ByteRange, bytes: Arc<AtomicU64>) -> Arc<Self> {
+        let hasher = Mutex::new(PartHasher::new(object_size, range));
+        Arc::new(Self { hasher, bytes, pulse: Pulse::new() })
+    }
+
+    pub(super) fn sent(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The digest, once all bytes have passed.
+    pub(super) fn digest(&self) -> Result<PartDigest, crate::integrity::Error> {
+        self.lock().clone().finish()
+    }
+
+    fn update(&self, frame: &Bytes) {
+        self.lock().update(frame);
+        self.bytes.fetch_add(frame.len() as u64, Ordering::Relaxed);
+    }
+
+    // Uncontended: one reader feeds it, and whoever takes the digest comes after.
+    fn lock(&self) -> MutexGuard<'_, PartHasher> {
+        self.hasher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads one range.
+pub(super) struct Reader {
+    source: Arc<dyn Source>,
+    pinned: Arc<PinnedObject>,
+    /// What is still to come.
+    rest: ByteRange,
+    frames: Option<Frames>,
+    resumes: u32,
+    /// Where the bytes go to, when they go anywhere.
+    target: Option<Arc<Pace>>,
+    trace: Arc<Trace>,
+    live: Arc<LiveTransfer>,
+    observer: SharedObserver,
+}
+
+impl Reader {
+    /// A reader of `range` for this transfer. With `target` the bytes are paced on their way there.
+    pub(super) fn new(
+        transfer: &Transfer,
+        source: Arc<dyn Source>,
+        pinned: Arc<PinnedObject>,
+        range: ByteRange,
+        target: Option<Arc<Pace>>,
+        trace: Arc<Trace>,
+    ) -> Self {
+        Self {
+            source,
+            pinned,
+            rest: range,
+            frames: None,
+            resumes: 0,
+            target,
+            trace,
+            live: Arc::clone(&transfer.live),
+            observer: Arc::clone(&transfer.observer),
+        }
+    }
+
+    /// The frames, as the body of an upload.
+    pub(super) fn into_frames(self) -> PartFrames<ReadError> {
+        Box::pin(futures::stream::unfold(self, |mut reader| async move {
+            reader.trace.pulse.beat(true);
+            let next = reader.next().await;
+            reader.trace.pulse.beat(false);
+            next.map(|frame| (frame, reader))
+        }))
+    }
+
+    /// The next frame; `None` after the last byte.
+    pub(super) async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
+        while self.rest.len > 0 {
+            let error = match self.frame().await {
+                Ok(frame) => {
+                    self.passed(&frame).await;
+                    return Some(Ok(frame));
+                }
+                Err(error) => error,
+            };
+            self.frames = None;
+            self.resumes += 1;
+            let class = error.class();
+            let hopeful = matches!(class, FailureClass::Transient | FailureClass::Throttled);
+            if !hopeful || self.resumes > RESUMES_MAX {
+                // Nothing follows an error: the stream ends here.
+                self.rest.len = 0;
+                return Some(Err(error));
+            }
+            let measure = Measure::Retry { remote: self.source.name(), class };
+            self.observer.record(measure);
+            tracing::debug!(%error, at = self.rest.start, "resuming the read");
+            tokio::time::sleep(RESUME.delay(self.resumes)).await;
+        }
+        None
+    }
+
+    /// One frame from the open GET, or from a new one.
+    async fn frame(&mut self) -> Result<Bytes, ReadError> {
+        let frames = match &mut self.frames {
+            Some(frames) => frames,
+            closed => closed.insert(self.source.read(&self.pinned, self.rest).await?),
+        };
+        let next = tokio::time::timeout(READ_STALL, frames.next()).await;
+        match next.map_err(|_| ReadError::Stalled)? {
+            Some(frame) => Ok(self.cut(frame?)),
+            // The frames end with an error when they are short, so this is a source without manners.
+            None => Err(ReadError::Stalled),
+        }
+    }
+
+    /// Never more than was asked for, whatever the server sends.
+    fn cut(&self, frame: Bytes) -> Bytes {
+        match usize::try_from(self.rest.len) {
+            Ok(rest) if rest < frame.len() => frame.slice(..rest),
+            _ => frame,
+        }
+    }
+
+    async fn passed(&mut self, frame: &Bytes) {
+        let bytes = frame.len() as u64;
+        if bytes == 0 {
+            return;
+        }
+        self.resumes = 0;
+        self.rest = self.rest.skip(bytes);
+        self.trace.update(frame);
+        self.source.pace().bytes(Direction::Read, bytes).await;
+        if let Some(target) = &self.target {
+            target.bytes(Direction::Write, bytes).await;
+        }
+        self.live.passed(bytes);
+    }
+}

@@ -1,0 +1,124 @@
+//! What is tried again, how often, and after how long.
+//!
+//! One policy for every request of a transfer. The class of the error decides:
+//!
+//! | class | again? | counts |
+//! | --- | --- | --- |
+//! | transient | up to 10 times in a row, jittered | yes |
+//! | throttled | up to 60 times in a row, jittered: the side is alive and asked for patience | apart |
+//! | corrupt | twice: a flipped bit is rare, a broken host is not | apart |
+//! | credentials | for as long as it takes, every 10 s: nobody's attempt is burnt | no |
+//! | permanent | never | |
+//!
+//! Each part has a budget of its own, so that an object of 10,000 parts is not failed by the law of
+//! large numbers.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::{Fault, Transfer};
+use crate::base::{Backoff, Measure};
+use crate::blob;
+use crate::model::{Failure, FailureClass, Side, WaitReason};
+
+const TRANSIENT_MAX: u32 = 10;
+const THROTTLED_MAX: u32 = 60;
+const CORRUPT_MAX: u32 = 2;
+const CREDENTIALS_PAUSE: Duration = Duration::from_secs(10);
+
+/// What is left of the tries of one thing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Budget {
+    transient: u32,
+    throttled: u32,
+    corrupt: u32,
+}
+
+impl Budget {
+    /// Takes note of a failure: how long to wait before the next try, or `None` for no next try.
+    pub fn spend(&mut self, class: FailureClass) -> Option<Duration> {
+        let (count, max) = match class {
+            FailureClass::Permanent => return None,
+            FailureClass::Credentials => return Some(CREDENTIALS_PAUSE),
+            FailureClass::Transient => (&mut self.transient, TRANSIENT_MAX),
+            FailureClass::Throttled => (&mut self.throttled, THROTTLED_MAX),
+            FailureClass::Corrupt => (&mut self.corrupt, CORRUPT_MAX),
+        };
+        *count += 1;
+        (*count <= max).then(|| Backoff::REQUEST.delay(*count))
+    }
+}
+
+impl Transfer {
+    /// Asks until it is answered, the budget is spent, or the transfer is told to stop.
+    pub(super) async fn retrying<T, F>(
+        &self,
+        side: Side,
+        mut ask: impl FnMut() -> F,
+    ) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, blob::Error>>,
+    {
+        let mut budget = Budget::default();
+        loop {
+            let error = match self.stop.or_now(ask()).await? {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let Some(pause) = budget.spend(error.class()) else {
+                return Err(Fault::of_request(&error, side));
+            };
+            self.pause(side, &error.to_failure(side), pause).await?;
+        }
+    }
+
+    /// Waits before the next try, where everybody can see why.
+    pub(super) async fn pause(
+        &self,
+        side: Side,
+        failure: &Failure,
+        pause: Duration,
+    ) -> Result<(), Fault> {
+        let remote = match side {
+            Side::Source => self.source.name(),
+            Side::Target => self.target.name(),
+        };
+        self.observer.record(Measure::Retry { remote, class: failure.class });
+        tracing::info!(%failure, class = failure.class.as_str(), ?pause, "trying again");
+        let reason = match failure.class {
+            FailureClass::Credentials => WaitReason::Credentials,
+            _ => WaitReason::Retry,
+        };
+        let _waiting = self.live.wait(reason, failure.to_string());
+        self.stop.or_soon(tokio::time::sleep(pause)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tries(class: FailureClass, enough: u32) -> u32 {
+        let mut budget = Budget::default();
+        (0..enough).take_while(|_| budget.spend(class).is_some()).count() as u32
+    }
+
+    #[test]
+    fn each_class_has_its_own_end() {
+        assert_eq!(tries(FailureClass::Permanent, 1_000), 0);
+        assert_eq!(tries(FailureClass::Corrupt, 1_000), CORRUPT_MAX);
+        assert_eq!(tries(FailureClass::Transient, 1_000), TRANSIENT_MAX);
+        assert_eq!(tries(FailureClass::Throttled, 1_000), THROTTLED_MAX);
+    }
+
+    /// A token that comes back after a night must find the job where it was.
+    #[test]
+    fn waiting_for_credentials_burns_nothing() {
+        assert_eq!(tries(FailureClass::Credentials, 10_000), 10_000);
+        let mut budget = Budget::default();
+        for _ in 0..100 {
+            budget.spend(FailureClass::Credentials);
+        }
+        assert_eq!(budget.transient + budget.throttled + budget.corrupt, 0);
+    }
+}

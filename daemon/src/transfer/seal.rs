@@ -1,0 +1,214 @@
+//! The act that publishes: CompleteMultipartUpload, or PutObject for a small object.
+//!
+//! S3 can answer Complete with 200 and an error body, or do it and never answer. So before the act,
+//! and after every answer that is not a clear yes, the target is asked what stands there: the act is
+//! repeated only while it is known not to have happened.
+
+use super::retry::Budget;
+use super::small::Held;
+use super::{Fault, Transfer};
+use crate::base::{Direction, Measure};
+use crate::blob::{self, Existing, SealedPart};
+use crate::model::{
+    Failure, FailureClass, IfExists, Job, ObjectDigest, PartPlan, PinnedObject, PublishedObject,
+    Side, UploadId,
+};
+
+/// What stands at the target key, as far as this transfer is concerned.
+enum Found {
+    /// Our object: the act happened.
+    Ours(PublishedObject),
+    /// Nothing that stands in the way of the act.
+    Clear,
+}
+
+impl Transfer {
+    /// Refuses to publish bytes that the source, or the submitter, says are wrong.
+    pub(super) fn check_before_publishing(
+        &self,
+        source: &PinnedObject,
+        digest: &ObjectDigest,
+    ) -> Result<(), Fault> {
+        let corrupt = |reason: String, remedy: &str| {
+            self.observer.record(Measure::VerificationFailure { stage: "sealing" });
+            let failure = Failure::new(FailureClass::Corrupt, reason, remedy)
+                .on(Side::Source, self.source.name().parse().ok())
+                .at("s3:GetObject", self.spec.source.to_string());
+            Err(Fault::useless(failure))
+        };
+        if source.crc64nvme.is_some_and(|theirs| theirs != digest.crc64nvme) {
+            let reason = "the bytes that were read do not have the CRC64NVME that the source \
+                          declares; nothing was published";
+            return corrupt(reason.into(), "retry; if it stays, check this host and the source");
+        }
+        if self.spec.expect_blake3.is_some_and(|expected| expected != digest.blake3) {
+            let reason = format!(
+                "the object's BLAKE3 is {}, not the one expected; nothing was published",
+                digest.blake3_hex()
+            );
+            return corrupt(
+                reason,
+                "check the source object, or the value given to --expect-blake3",
+            );
+        }
+        Ok(())
+    }
+
+    /// Publishes what the ledger says is ready.
+    pub(super) async fn publish(
+        &self,
+        source: &PinnedObject,
+        plan: PartPlan,
+        upload: Option<&UploadId>,
+        digest: ObjectDigest,
+    ) -> Result<Job, Fault> {
+        match upload {
+            Some(upload) => self.complete(source, plan, upload, digest).await,
+            None => self.publish_held(source, digest, None).await,
+        }
+    }
+
+    async fn complete(
+        &self,
+        source: &PinnedObject,
+        plan: PartPlan,
+        upload: &UploadId,
+        digest: ObjectDigest,
+    ) -> Result<Job, Fault> {
+        let parts = self.sealed_parts(plan)?;
+        let mut budget = Budget::default();
+        loop {
+            if let Found::Ours(published) = self.look(source, Some(upload), digest).await? {
+                return self.record.publish(published).await;
+            }
+            let absent = self.only_if_absent();
+            let size = plan.object_size();
+            let act = self.target.complete(upload, &parts, digest.crc64nvme, size, absent);
+            match self.stop.or_now(act).await? {
+                Ok(published) => return self.record.publish(published).await,
+                Err(error) => self.after(error, &mut budget).await?,
+            }
+        }
+    }
+
+    /// Sends a small object; without the bytes at hand they are read again, and must be the same.
+    pub(super) async fn publish_held(
+        &self,
+        source: &PinnedObject,
+        digest: ObjectDigest,
+        held: Option<Held>,
+    ) -> Result<Job, Fault> {
+        let mut held = held;
+        let mut budget = Budget::default();
+        loop {
+            // With `replace`, sending it again is harmless and looking would mistake an old equal
+            // object, with other metadata, for ours.
+            if self.only_if_absent()
+                && let Found::Ours(published) = self.look(source, None, digest).await?
+            {
+                return self.record.publish(published).await;
+            }
+            let object = match held.take() {
+                Some(object) => object,
+                None => self.hold(source).await?,
+            };
+            if object.digest != digest {
+                return Err(Fault::useless(self.source_differs()));
+            }
+            match self.put(source, &object).await? {
+                Ok(published) => return self.record.publish(published).await,
+                Err(error) => self.after(error, &mut budget).await?,
+            }
+            held = Some(object);
+        }
+    }
+
+    async fn put(
+        &self,
+        source: &PinnedObject,
+        object: &Held,
+    ) -> Result<Result<PublishedObject, blob::Error>, Fault> {
+        let attributes = self.attributes(source);
+        let _permit = self.stop.or_soon(self.seat.acquire()).await?;
+        let size = object.bytes.len() as u64;
+        self.target.pace().bytes(Direction::Write, size).await;
+        self.live.passed(size);
+        let bytes = object.bytes.clone();
+        let act =
+            self.target.put(bytes, object.digest.crc64nvme, &attributes, self.only_if_absent());
+        self.stop.or_now(act).await
+    }
+
+    /// Decides whether to look and try again after an answer that was not a yes.
+    async fn after(&self, error: blob::Error, budget: &mut Budget) -> Result<(), Fault> {
+        // What these say may be the echo of an act whose answer was lost: the next look tells, and
+        // ends the loop where it is not. A budget bounds a server that contradicts itself.
+        let echo = error.is_precondition_failed() || error.is_no_such_upload();
+        let class = if echo { FailureClass::Corrupt } else { error.class() };
+        match budget.spend(class) {
+            Some(pause) => self.pause(Side::Target, &error.to_failure(Side::Target), pause).await,
+            None => Err(Fault::of_request(&error, Side::Target)),
+        }
+    }
+
+    async fn look(
+        &self,
+        source: &PinnedObject,
+        upload: Option<&UploadId>,
+        digest: ObjectDigest,
+    ) -> Result<Found, Fault> {
+        let existing = self.retrying(Side::Target, || self.target.head(None)).await?;
+        let Some(existing) = existing else { return Ok(Found::Clear) };
+        // An upload that still stands was not completed, whatever the object there looks like.
+        let may_be_done = match upload {
+            Some(upload) => {
+                self.retrying(Side::Target, || self.target.list_parts(upload)).await?.is_none()
+            }
+            None => true,
+        };
+        if may_be_done && may_be_ours(&existing, source, digest) {
+            return Ok(Found::Ours(existing.published()));
+        }
+        if self.only_if_absent() {
+            let reason = "an object appeared at the target key meanwhile".into();
+            let remedy = "choose another key, or submit with --if-exists replace";
+            return Err(self.refused(Side::Target, "s3:PutObject", reason, remedy));
+        }
+        Ok(Found::Clear)
+    }
+
+    fn sealed_parts(&self, plan: PartPlan) -> Result<Vec<SealedPart>, Fault> {
+        let facts = self.record.ledger.parts(self.record.job)?;
+        if facts.len() != usize::from(plan.parts()) {
+            let reason = format!("{} of {} parts are in the ledger", facts.len(), plan.parts());
+            let failure = Failure::new(FailureClass::Transient, reason, "it begins anew");
+            return Err(Fault::BeginAnew { failure: Box::new(failure) });
+        }
+        let sealed = facts.into_iter().map(|fact| SealedPart {
+            number: fact.number,
+            etag: fact.etag,
+            crc64nvme: fact.digest.crc64nvme,
+        });
+        Ok(sealed.collect())
+    }
+
+    fn source_differs(&self) -> Failure {
+        let reason = "the source gave other bytes under the same ETag";
+        Failure::new(FailureClass::Corrupt, reason, "check the source object")
+            .on(Side::Source, self.source.name().parse().ok())
+            .at("s3:GetObject", self.spec.source.to_string())
+    }
+
+    /// Whether the target must not exist yet. `skip` got here because it did not.
+    fn only_if_absent(&self) -> bool {
+        match self.spec.if_exists {
+            IfExists::Fail | IfExists::Skip => true,
+            IfExists::Replace => false,
+        }
+    }
+}
+
+/// Where the server gives no checksum of the whole, the proof that follows decides.
+fn may_be_ours(existing: &Existing, source: &PinnedObject, digest: ObjectDigest) -> bool {
+    existing.size == source.size && existing.crc64nvme.is_none_or(|crc| crc == digest.crc64nvme)
+}
