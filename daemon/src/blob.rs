@@ -70,3 +70,10 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// The object as the receipt names it.
     fn describe(&self, pinned: &PinnedObject) -> ObjectRef;
 }
+
+/// What every backend has to do, whatever server is behind it.
+#[cfg(test)]
+pub mod conformance;
+
+#[cfg(test)]
+mod tests;
