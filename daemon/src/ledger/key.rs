@@ -8,10 +8,6 @@
 
 use crate::model::{Intent, Job, JobId, JobState, PartNumber, Timestamp};
 
-/// Above this a job goes through the lane of large jobs, so that days of work never stand in front
-/// of minutes of it.
-const LARGE_BYTES: u64 = 1 << 30;
-
 /// Which of the queue's rows a job stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lane {
@@ -25,10 +21,10 @@ pub(super) enum Lane {
 
 impl Lane {
     fn of(job: &Job) -> Self {
-        match (job.intent, job.size()) {
-            (Intent::Cancel, _) => Self::Cancel,
-            (_, Some(size)) if size > LARGE_BYTES => Self::Large,
-            _ => Self::Small,
+        match job.intent {
+            Intent::Cancel => Self::Cancel,
+            Intent::Run | Intent::Pause if job.is_large() => Self::Large,
+            Intent::Run | Intent::Pause => Self::Small,
         }
     }
 }

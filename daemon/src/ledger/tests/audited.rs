@@ -34,20 +34,29 @@ async fn the_log_tells_who_did_what_and_how_it_ended() {
     }
     let (lost, lease) = uploading(&ledger, "lost", 100 << 20).await;
     ledger.apply(lost, lease, fail(true)).await.expect("legal");
-    ledger.control(lost, Change::Cancel, "uid:1000").await.expect("legal");
+    let unwanted = submit(&ledger, submission("unwanted")).await.id;
+    ledger.control(unwanted, Change::Cancel, "uid:1000").await.expect("legal");
     ledger.put_setting("limits/com", None, "uid:0").await.expect("written");
 
     let lines = lines(dir.path());
     let told: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap_or("")).collect();
-    let expected =
-        ["submitted", "succeeded", "submitted", "failed", "control", "cancelled", "setting"];
+    let expected = [
+        "submitted",
+        "succeeded",
+        "submitted",
+        "failed",
+        "submitted",
+        "control",
+        "cancelled",
+        "setting",
+    ];
     assert_eq!(told, expected);
     assert_eq!(lines[0]["submission"]["spec"]["target"]["key"], "won");
     assert_eq!(lines[0]["job"], won.to_string());
     assert_eq!(lines[1]["receipt"]["job_id"], won.to_string());
     assert_eq!(lines[1]["actor"], "causewayd");
     assert_eq!(lines[3]["failure"]["reason"], "no");
-    assert_eq!((&lines[4]["change"], &lines[4]["actor"]), (&"cancel".into(), &"uid:1000".into()));
+    assert_eq!((&lines[5]["change"], &lines[5]["actor"]), (&"cancel".into(), &"uid:1000".into()));
     assert!(lines[0]["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{}", lines[0]["at"]);
 }
 
