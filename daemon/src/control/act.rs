@@ -77,10 +77,10 @@ async fn by_id(
     while let Some((id, outcome)) = changes.next().await {
         match outcome {
             Ok(job) => tally.changed(&job),
-            Err(error @ Error::NoSuchJob(_)) if only => return Err(convert::ledger_error(error)),
+            Err(error @ Error::NoSuchJob(_)) if only => return Err(error.into()),
             Err(error) => {
                 let state = service.ledger.get(id).ok().map(|job| convert::state(job.state));
-                tally.refused(id, state, &convert::ledger_error(error));
+                tally.refused(id, state, &error.into());
             }
         }
     }
@@ -104,7 +104,7 @@ async fn matching(
         let ids = page.jobs.iter().filter(legal).map(|job| job.id).collect();
         let mut changes = changes(service, ids, change.clone(), actor);
         while let Some((_, outcome)) = changes.next().await {
-            match outcome.map_err(convert::ledger_error) {
+            match outcome.map_err(Status::from) {
                 Ok(job) => tally.changed(&job),
                 // It moved on in between: it is no longer one of those that were meant.
                 Err(status)

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::base::Limits;
+use crate::ledger;
 use crate::model::{
     Bandwidth, Failure, IfExists, JobId, Live, ObjectAddress, ObjectRef, RemoteName, Timestamp,
     TransferSpec, Verify,
@@ -180,7 +181,7 @@ pub enum LimitsRefused {
     /// One line: the limit, the reason, the remedy.
     #[error("{0}")]
     Illegal(String),
-    /// They were to be kept, and the ledger does not keep them.
+    /// They were to be kept across restarts and cannot be written down.
     #[error("the limits cannot be kept")]
-    NotKept(#[from] crate::ledger::Error),
+    NotKept(#[from] ledger::Error),
 }

@@ -85,15 +85,15 @@ impl Service {
         after: Option<JobId>,
     ) -> Result<Page, Status> {
         let ledger = self.ledger.clone();
-        tokio::task::spawn_blocking(move || ledger.list(&filter, size, after))
-            .await
-            .map_err(|error| Status::internal(format!("the listing stopped: {error}")))?
-            .map_err(convert::ledger_error)
+        let listed = tokio::task::spawn_blocking(move || ledger.list(&filter, size, after)).await;
+        let listed =
+            listed.map_err(|error| Status::internal(format!("the listing stopped: {error}")))?;
+        Ok(listed?)
     }
 
     fn job(&self, id: &str) -> Result<Job, Status> {
         let id = convert::job_id("job_id", id)?;
-        self.ledger.get(id).map_err(convert::ledger_error)
+        Ok(self.ledger.get(id)?)
     }
 
     async fn list_jobs(&self, request: v1::ListRequest) -> Result<v1::ListResponse, Status> {
@@ -127,7 +127,7 @@ impl Service {
     fn get_job(&self, request: &v1::GetRequest) -> Result<v1::GetResponse, Status> {
         let job = self.job(&request.job_id)?;
         let parts = if request.with_parts {
-            let facts = self.ledger.parts(job.id).map_err(convert::ledger_error)?;
+            let facts = self.ledger.parts(job.id)?;
             convert::part_map(&job, &facts, self.engine.live(job.id).as_ref())
         } else {
             Vec::new()

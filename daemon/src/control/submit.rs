@@ -164,8 +164,7 @@ async fn accept(
     if dry_run {
         return plan(service, &submission).await;
     }
-    let submitted =
-        service.ledger.submit(submission, actor).await.map_err(convert::ledger_error)?;
+    let submitted = service.ledger.submit(submission, actor).await?;
     Ok(v1::SubmitResponse {
         job: Some(service.show(&submitted.job)),
         existed: submitted.existed,

@@ -28,7 +28,7 @@ use tonic::Status;
 use super::convert::{self, Invalid};
 use super::service::{Answers, Service};
 use super::submit::stopping_status;
-use crate::ledger::{Event, Events, Filter};
+use crate::ledger::{self, Event, Events, Filter};
 use crate::model::{Job, JobId, JobState};
 
 /// Events on their way to one client.
@@ -90,7 +90,7 @@ impl Watched {
         let ids = request.job_ids.iter().map(|id| convert::job_id("job_ids", id));
         let ids = ids.collect::<Result<BTreeSet<_>, _>>()?;
         for id in &ids {
-            service.ledger.get(*id).map_err(convert::ledger_error)?;
+            service.ledger.get(*id)?;
         }
         Ok(Self { ids: Some(ids).filter(|ids| !ids.is_empty()), filter })
     }
@@ -112,6 +112,12 @@ enum End {
 impl From<Status> for End {
     fn from(status: Status) -> Self {
         Self::Failed(status)
+    }
+}
+
+impl From<ledger::Error> for End {
+    fn from(error: ledger::Error) -> Self {
+        Self::Failed(error.into())
     }
 }
 
@@ -205,8 +211,7 @@ impl Watcher {
     ) -> Result<Read, End> {
         loop {
             self.newest.mark_unchanged();
-            let read = self.service.ledger.events(self.position, EVENTS_READ_MAX);
-            let events = match read.map_err(convert::ledger_error)? {
+            let events = match self.service.ledger.events(self.position, EVENTS_READ_MAX)? {
                 Events::TooOld { .. } => return Ok(Read::Gap),
                 Events::Some(events) if events.is_empty() => return Ok(Read::All),
                 Events::Some(events) => events,
@@ -238,7 +243,7 @@ impl Watcher {
     fn progress(&mut self) -> Result<(), End> {
         for (id, last) in &mut self.running {
             let Some(live) = self.service.engine.live(*id) else { continue };
-            let job = self.service.ledger.get(*id).map_err(convert::ledger_error)?;
+            let job = self.service.ledger.get(*id)?;
             let progress = convert::progress(&job, &live);
             if job.state != JobState::Running || last.as_ref() == Some(&progress) {
                 continue;

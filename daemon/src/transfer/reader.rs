@@ -135,12 +135,14 @@ impl Reader {
 
     /// The frames, as the body of an upload.
     pub(super) fn into_frames(self) -> PartFrames<ReadError> {
-        Box::pin(futures::stream::unfold(self, |mut reader| async move {
+        let frames = futures::stream::unfold(self, |mut reader| async move {
             reader.trace.pulse.beat(true);
             let next = reader.next().await;
             reader.trace.pulse.beat(false);
             next.map(|frame| (frame, reader))
-        }))
+        });
+        // The SDK's chunked body asks once more after the end.
+        Box::pin(frames.fuse())
     }
 
     /// The next frame; `None` after the last byte.

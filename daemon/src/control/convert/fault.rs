@@ -20,28 +20,30 @@ use crate::ledger;
 use crate::model::{Failure, RemoteName};
 
 /// The ledger's answer. No wildcard arm: whoever adds a variant must decide who acts next.
-pub fn ledger_error(error: ledger::Error) -> Status {
-    use ledger::Error;
-    let code = match &error {
-        Error::NoSuchJob(_) => Code::NotFound,
-        Error::Illegal { .. } => Code::FailedPrecondition,
-        Error::KeyReused { .. } => Code::AlreadyExists,
-        Error::LeaseLost => Code::Aborted,
-        Error::AlreadyOpen { .. }
-        | Error::NoSpace { .. }
-        | Error::NotWritable { .. }
-        | Error::Storage(_)
-        | Error::Audit(_)
-        | Error::Closed => Code::Unavailable,
-        Error::Schema { .. } => Code::Internal,
-        Error::Corrupt { .. } => Code::DataLoss,
-    };
-    let message = chain(&error);
-    // That nothing can be written is told once by the ledger itself.
-    if matches!(code, Code::Internal | Code::DataLoss) {
-        tracing::error!(error = message, "the ledger could not serve a request");
+impl From<ledger::Error> for Status {
+    fn from(error: ledger::Error) -> Self {
+        use ledger::Error;
+        let code = match &error {
+            Error::NoSuchJob(_) => Code::NotFound,
+            Error::Illegal { .. } => Code::FailedPrecondition,
+            Error::KeyReused { .. } => Code::AlreadyExists,
+            Error::LeaseLost => Code::Aborted,
+            Error::AlreadyOpen { .. }
+            | Error::NoSpace { .. }
+            | Error::NotWritable { .. }
+            | Error::Storage(_)
+            | Error::Audit(_)
+            | Error::Closed => Code::Unavailable,
+            Error::Schema { .. } => Code::Internal,
+            Error::Corrupt { .. } => Code::DataLoss,
+        };
+        let message = chain(&error);
+        // That nothing can be written is told once by the ledger itself.
+        if matches!(code, Code::Internal | Code::DataLoss) {
+            tracing::error!(error = message, "the ledger could not serve a request");
+        }
+        Self::new(code, message)
     }
-    Status::new(code, message)
 }
 
 /// A dry run that found what would end the job. The request is well formed and the daemon is well:

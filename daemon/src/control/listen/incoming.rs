@@ -29,8 +29,8 @@ pub(super) fn tcp(listener: TcpListener) -> impl Stream<Item = io::Result<TcpStr
     stream::unfold(listener, |listener| async move {
         let accept = || async {
             let (connection, _) = listener.accept().await?;
-            // Requests are small and wait for their answers.
-            connection.set_nodelay(true)?;
+            // Requests are small and wait for their answers. Without it they are only slower.
+            let _ = connection.set_nodelay(true);
             Ok(connection)
         };
         let connection = patiently(accept).await;
@@ -45,6 +45,8 @@ where
     loop {
         match accept().await {
             Ok(connection) => return connection,
+            // The client gave up before it was taken: nothing is wrong here.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(PAUSE).await;

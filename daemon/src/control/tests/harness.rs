@@ -185,7 +185,8 @@ pub struct Daemon {
     pub channel: Channel,
     pub socket: PathBuf,
     pub served: JoinHandle<Result<(), Error>>,
-    pub dir: tempfile::TempDir,
+    /// Removed with it.
+    _dir: tempfile::TempDir,
 }
 
 impl Daemon {
@@ -202,7 +203,7 @@ impl Daemon {
         let channel =
             Endpoint::from_shared(endpoint).expect("legal").connect().await.expect("listening");
         let client = ControlClient::new(channel.clone());
-        Self { client, ledger, engine, stop, channel, socket, served, dir }
+        Self { client, ledger, engine, stop, channel, socket, served, _dir: dir }
     }
 
     /// Submits `com:images/NAME` with the label `batch=BATCH`.

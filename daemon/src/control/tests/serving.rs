@@ -135,7 +135,7 @@ async fn limits_are_changed_one_by_one() {
         write_bandwidth: Some(70),
         requests_per_second: Some(5),
     };
-    assert_eq!(answer.remotes, [expected.clone()]);
+    assert_eq!(answer.remotes, std::slice::from_ref(&expected));
     assert!(daemon.engine.told().persisted);
     let all = daemon.client.get_limits(v1::GetLimitsRequest::default()).await.expect("all");
     assert_eq!(all.into_inner().remotes.len(), 2);
@@ -167,4 +167,26 @@ async fn status_tells_the_queue_and_the_remotes() {
     assert_eq!(status.remotes[0].remote, name("com").to_string());
     assert_eq!((status.parts_in_flight, status.memory_budget), (3, 256 << 20));
     assert!(status.uptime_seconds > 0);
+}
+
+/// What is here can still be read when nothing can be written.
+#[tokio::test]
+async fn a_ledger_that_takes_nothing_is_told_and_still_read() {
+    let mut daemon = Daemon::start().await;
+    let job = daemon.submit("a", "1").await;
+    daemon.ledger.clone().close().await.expect("flushed");
+    let refused = daemon.client.submit(super::harness::request("b", "1")).await;
+    let refused = refused.expect_err("closed");
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(refused.message().contains("the ledger is closed"), "{refused}");
+    let selection = super::harness::ids(&[&job.id]);
+    let answer = daemon.client.pause(v1::ActionRequest { selection }).await.expect("answered");
+    let fault = answer.into_inner().results.remove(0).fault.expect("closed");
+    assert_eq!(Code::from_i32(fault.code), Code::Unavailable);
+
+    let jobs = daemon.client.list(v1::ListRequest::default()).await.expect("read").into_inner();
+    assert_eq!(jobs.jobs.len(), 1);
+    let mut events = daemon.client.watch(v1::WatchRequest::default()).await.expect("read");
+    let first = events.get_mut().message().await.expect("read").expect("a snapshot");
+    assert!(matches!(first.event, Some(v1::watch_event::Event::Job(shown)) if shown.id == job.id));
 }
