@@ -188,6 +188,11 @@ impl Content {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+    use proptest::collection::vec;
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+    use proptest::sample::Index;
+
     use super::*;
 
     fn memory(bytes: &'static [u8]) -> Content {
@@ -199,16 +204,21 @@ mod tests {
         frames.concat()
     }
 
-    #[tokio::test]
-    async fn joined_content_reads_across_its_seams() {
-        let joined =
-            Content::join(vec![memory(b"abc"), memory(b""), memory(b"defg"), memory(b"h")]);
-        assert_eq!(joined.len(), 8);
-        assert_eq!(read(&joined, 0..8).await, b"abcdefgh");
-        assert_eq!(read(&joined, 2..4).await, b"cd");
-        assert_eq!(read(&joined, 3..7).await, b"defg");
-        assert_eq!(read(&joined, 7..8).await, b"h");
-        assert_eq!(read(&joined, 5..5).await, b"");
+    proptest! {
+        #[test]
+        fn joined_content_reads_across_its_seams(
+            pieces in vec(vec(any::<u8>(), 0..20), 0..8),
+            cuts in any::<(Index, Index)>(),
+        ) {
+            let whole = pieces.concat();
+            let joined = Content::join(pieces.into_iter().map(Content::from).collect());
+            prop_assert_eq!(joined.len(), whole.len() as u64);
+            let (a, b) = (cuts.0.index(whole.len() + 1), cuts.1.index(whole.len() + 1));
+            let (from, to) = (a.min(b), a.max(b));
+            // Memory is always ready: no runtime is needed.
+            let got = read(&joined, from as u64..to as u64).now_or_never();
+            prop_assert_eq!(got.as_deref(), Some(&whole[from..to]));
+        }
     }
 
     #[tokio::test]

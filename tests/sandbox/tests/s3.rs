@@ -1,5 +1,7 @@
 //! The sandbox's S3 by an AWS SDK: what it must answer, and what it must refuse.
 
+#![expect(clippy::unwrap_used, reason = "a failed expectation is how a test speaks")]
+
 #[path = "s3/checksums.rs"]
 mod checksums;
 #[path = "s3/client.rs"]

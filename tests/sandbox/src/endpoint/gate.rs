@@ -135,7 +135,7 @@ impl Gate {
     /// Sees to the request's unread body and puts the answer's body under the script.
     async fn after(
         &self,
-        mut answer: Response<Body>,
+        answer: Response<Body>,
         passage: &mut Passage,
         leftover: &Leftover,
     ) -> Result<Answer, Dropped> {
@@ -151,10 +151,6 @@ impl Gate {
             while let Some(Ok(_)) = unread.frame().await {}
         }
         passage.ticket.status = Some(status.as_u16());
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            // S3 asks to slow down and keeps the connection.
-            answer.headers_mut().remove(header::CONNECTION);
-        }
         let events = events(&passage.faults, Side::Response);
         let counter = Arc::clone(&passage.ticket.bytes_out);
         let fate = Arc::clone(&passage.fate);

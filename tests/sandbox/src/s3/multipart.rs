@@ -158,9 +158,7 @@ impl Partition {
         };
         let (bucket_name, key, upload_id) = (input.bucket, input.key, input.upload_id);
         let completed = self.store.bucket(&bucket_name, |bucket| {
-            if let Some(completed) = bucket.completed.get(&upload_id)
-                && completed.key == key
-            {
+            if let Some(completed) = bucket.completed(&upload_id, &key) {
                 return repeated(completed, habits.repeated_complete);
             }
             self.complete(bucket, &key, &upload_id, &completion, &conditions)
@@ -207,14 +205,14 @@ impl Partition {
             checksum: assembled.checksum,
             parts: assembled.parts,
         });
-        bucket.uploads.remove(upload_id);
         let completed = Completed {
+            upload_id: upload_id.to_owned(),
             key: key.to_owned(),
             etag: object.etag.clone(),
             checksum: object.checksum.clone(),
             version_id: object.version_id.clone(),
         };
-        bucket.completed.insert(upload_id.to_owned(), completed.clone());
+        bucket.close(completed.clone());
         Ok(completed)
     }
 

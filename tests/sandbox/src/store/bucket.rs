@@ -1,6 +1,6 @@
 //! One bucket: its objects, their versions, its uploads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -36,8 +36,8 @@ pub(crate) struct Bucket {
     /// By key; the newest version last, never empty.
     objects: BTreeMap<String, Vec<Version>>,
     pub(crate) uploads: BTreeMap<String, Upload>,
-    /// Uploads that were completed, by their id.
-    pub(crate) completed: BTreeMap<String, Completed>,
+    /// Uploads that were completed, the newest last.
+    completed: VecDeque<Completed>,
 }
 
 #[derive(Debug)]
@@ -55,6 +55,9 @@ impl Version {
     }
 }
 
+/// Completed uploads that are remembered, so that repeating a Complete gets the same answer.
+const COMPLETED_MAX: usize = 1024;
+
 /// Conditions of a write.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Conditions {
@@ -69,7 +72,7 @@ impl Bucket {
             created: now(),
             objects: BTreeMap::new(),
             uploads: BTreeMap::new(),
-            completed: BTreeMap::new(),
+            completed: VecDeque::new(),
         }
     }
 
@@ -134,6 +137,21 @@ impl Bucket {
         }
         versions.push(Version::Object(Arc::clone(&object)));
         object
+    }
+
+    /// What became of an upload, if it was completed not too long ago.
+    pub(crate) fn completed(&self, upload_id: &str, key: &str) -> Option<&Completed> {
+        let is_it = |done: &&Completed| done.upload_id == upload_id && done.key == key;
+        self.completed.iter().rev().find(is_it)
+    }
+
+    /// Closes an upload that became an object.
+    pub(crate) fn close(&mut self, completed: Completed) {
+        self.uploads.remove(&completed.upload_id);
+        if self.completed.len() == COMPLETED_MAX {
+            self.completed.pop_front();
+        }
+        self.completed.push_back(completed);
     }
 
     /// Puts an object in the place of the version it was made from.

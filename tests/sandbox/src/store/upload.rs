@@ -74,6 +74,7 @@ impl StoredPart {
 /// What is left of an upload that was completed.
 #[derive(Debug, Clone)]
 pub(crate) struct Completed {
+    pub(crate) upload_id: String,
     pub(crate) key: String,
     pub(crate) etag: String,
     pub(crate) checksum: Option<Checksum>,
