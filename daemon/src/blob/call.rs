@@ -65,47 +65,52 @@ impl Caller {
     }
 
     /// Sends `request`, which has to be answered within [`ANSWER_PATIENCE`].
-    pub(super) async fn call<T, E>(
+    pub(super) fn call<T, E>(
         &self,
         operation: Operation,
-        request: impl Future<Output = Result<T, SdkError<E, Response>>>,
-    ) -> Result<T, Error>
+        request: impl Future<Output = Result<T, SdkError<E, Response>>> + Send,
+    ) -> impl Future<Output = Result<T, Error>> + Send
     where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        T: Send,
+        E: ProvideErrorMetadata + std::error::Error + Send + 'static,
     {
-        self.call_within(operation, ANSWER_PATIENCE, async {}, request).await
+        self.call_within(operation, ANSWER_PATIENCE, async {}, request)
     }
 
     /// Sends `request`, which has to be answered within `patience` from when `sent` is over.
-    pub(super) async fn call_within<T, E>(
+    ///
+    /// The SDK's futures are tens of kilobytes: this one is boxed at once, so that those of the
+    /// callers, and of theirs, are not.
+    pub(super) fn call_within<T, E>(
         &self,
         operation: Operation,
         patience: Duration,
-        sent: impl Future<Output = ()>,
-        request: impl Future<Output = Result<T, SdkError<E, Response>>>,
-    ) -> Result<T, Error>
+        sent: impl Future<Output = ()> + Send,
+        request: impl Future<Output = Result<T, SdkError<E, Response>>> + Send,
+    ) -> impl Future<Output = Result<T, Error>> + Send
     where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        T: Send,
+        E: ProvideErrorMetadata + std::error::Error + Send + 'static,
     {
-        self.remote.pace().request().await;
-        let begun = Instant::now();
-        let deadline = async {
-            sent.await;
-            tokio::time::sleep(patience).await;
-        };
-        // The SDK's futures are tens of kilobytes: boxed, so that their callers are not.
-        let answer = tokio::select! {
-            answer = Box::pin(request) => {
-                answer.map_err(|error| from_sdk(self.asked(operation), &error))
-            }
-            () = deadline => {
-                let message = format!("no answer within {} seconds", patience.as_secs());
-                Err(Error::Unanswered(Box::new(Exchange { message, ..self.asked(operation) })))
-            }
-        };
-        let name = self.remote.name().as_str();
-        count(self.remote.observer(), name, operation.api, begun.elapsed(), answer.as_ref().err());
-        answer
+        let request = Box::pin(request);
+        async move {
+            self.remote.pace().request().await;
+            let begun = Instant::now();
+            let deadline = async {
+                sent.await;
+                tokio::time::sleep(patience).await;
+            };
+            let answer = tokio::select! {
+                answer = request => answer.map_err(|error| from_sdk(self.asked(operation), &error)),
+                () = deadline => {
+                    let message = format!("no answer within {} seconds", patience.as_secs());
+                    Err(Error::Unanswered(Box::new(Exchange { message, ..self.asked(operation) })))
+                }
+            };
+            let (remote, failure) = (self.remote.name().as_str(), answer.as_ref().err());
+            count(self.remote.observer(), remote, operation.api, begun.elapsed(), failure);
+            answer
+        }
     }
 }
 

@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use aws_sdk_s3::types::EncodingType;
-use percent_encoding::percent_decode_str;
-
 use super::call::{Caller, Operation};
 use super::head::unquoted;
 use super::{Error, Exchange};
@@ -34,42 +31,33 @@ pub struct Page {
 /// The page of keys below `prefix` that follows `continuation`: at most 1,000.
 ///
 /// # Errors
-/// Where the request fails, or the answer names no size or a key that is not UTF-8.
+/// Where the request fails, or an entry of the answer has no key or no size.
 pub async fn list(
     remote: Arc<Remote>,
     prefix: &ObjectAddress,
     continuation: Option<&str>,
 ) -> Result<Page, Error> {
     let caller = Caller::new(remote, prefix.clone());
-    // Keys may hold what XML cannot.
+    // Not `encoding-type=url`: servers exist that repeat the word and encode nothing, and then `a+b`
+    // would be taken for `a b`.
     let request = caller
         .client
         .list_objects_v2()
         .bucket(&prefix.bucket)
         .prefix(&prefix.key)
         .set_continuation_token(continuation.map(str::to_owned))
-        .encoding_type(EncodingType::Url)
         .send();
     let answer = caller.call(LIST, request).await?;
-    let encoded = answer.encoding_type == Some(EncodingType::Url);
     let listed = |object: aws_sdk_s3::types::Object| {
-        let key = object.key?;
-        let key = if encoded { decoded(&key)? } else { key };
         let size = u64::try_from(object.size?).ok()?;
         let etag = object.e_tag.as_deref().map(unquoted).unwrap_or_default();
-        Some(ListedObject { key, size, etag })
+        Some(ListedObject { key: object.key?, size, etag })
     };
     let objects = answer.contents.unwrap_or_default().into_iter().map(listed);
     let objects = objects.collect::<Option<Vec<_>>>().ok_or_else(|| {
-        let message = "an entry has no size, or a key that is not UTF-8".to_owned();
+        let message = "an entry has no key or no size".to_owned();
         Error::BadAnswer(Box::new(Exchange { message, ..caller.asked(LIST) }))
     })?;
     let next = answer.next_continuation_token.filter(|_| answer.is_truncated == Some(true));
     Ok(Page { objects, next })
-}
-
-/// S3 writes a space as `+` there.
-fn decoded(key: &str) -> Option<String> {
-    let spaced = key.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }

@@ -120,17 +120,17 @@ impl S3Target {
         let request = attributes::carried!(request, attributes);
         let sent = attributes::send!(request, attributes);
         let answer = self.caller.call_within(PUT, ANSWER_PATIENCE, async {}, sent).await?;
-        self.published(PUT, answer.e_tag, answer.version_id)
+        self.published(PUT, answer.e_tag.as_deref(), answer.version_id)
     }
 
     /// S3 can say 200 and mean nothing by it: only an ETag proves that an object stands there.
     fn published(
         &self,
         operation: Operation,
-        etag: Option<String>,
+        etag: Option<&str>,
         version_id: Option<String>,
     ) -> Result<PublishedObject, Error> {
-        let etag = etag.as_deref().map(unquoted).filter(|etag| !etag.is_empty());
+        let etag = etag.map(unquoted).filter(|etag| !etag.is_empty());
         let etag = etag.ok_or_else(|| {
             let message = "the answer gives no ETag".to_owned();
             let asked = self.caller.asked(operation);

@@ -199,7 +199,7 @@ impl S3Target {
             .send();
         let answer =
             self.caller.call_within(COMPLETE, COMPLETE_PATIENCE, async {}, request).await?;
-        self.published(COMPLETE, answer.e_tag, answer.version_id)
+        self.published(COMPLETE, answer.e_tag.as_deref(), answer.version_id)
     }
 
     /// Throws the upload away. One that is gone already is fine.

@@ -165,32 +165,32 @@ async fn an_upload_that_is_gone_is_gone_and_not_an_error_to_abort() {
     assert_eq!(target.abort(&upload).await, Ok(()));
 }
 
-/// A server that says yes to every request, refuses trailers or stores their framing.
+/// A server that knows no trailers: it refuses them, or stores the body as it comes, framing and all.
 fn uploads(refuses: bool) -> impl Fn(&str) -> String + Send + Sync + 'static {
-    let framed = std::sync::atomic::AtomicBool::new(false);
+    let stored = std::sync::Mutex::new(String::new());
     move |head: &str| {
-        let line = head.lines().next().unwrap_or_default();
-        let trailer = head.to_ascii_lowercase().contains("x-amz-trailer");
-        if line.contains("partNumber=") {
-            framed.store(trailer, std::sync::atomic::Ordering::Relaxed);
-            if trailer && refuses {
+        let head = head.to_ascii_lowercase();
+        if head.contains("partnumber=") {
+            if refuses && head.contains("x-amz-trailer") {
                 return refusal("400 Bad Request", "InvalidRequest");
             }
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            *stored.lock().expect("not poisoned") = length.expect("a length").to_owned();
             return http("200 OK", &["ETag: \"e\""], "");
         }
-        if line.starts_with("DELETE") {
+        if head.starts_with("delete") {
             return http("204 No Content", &[], "").replace("Content-Length: 0\r\n", "");
         }
-        if line.starts_with("POST") {
-            let body = "<InitiateMultipartUploadResult><UploadId>u</UploadId>\
-                        </InitiateMultipartUploadResult>";
-            return http("200 OK", &["Content-Type: application/xml"], body);
-        }
-        let size = if framed.load(std::sync::atomic::Ordering::Relaxed) { 190 } else { 68 };
-        let body = format!(
-            "<ListPartsResult><Part><PartNumber>1</PartNumber><ETag>\"e\"</ETag>\
-             <Size>{size}</Size></Part></ListPartsResult>"
-        );
+        let body = if head.starts_with("post") {
+            "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+                .to_owned()
+        } else {
+            let size = stored.lock().expect("not poisoned");
+            format!(
+                "<ListPartsResult><Part><PartNumber>1</PartNumber><ETag>\"e\"</ETag>\
+                 <Size>{size}</Size></Part></ListPartsResult>"
+            )
+        };
         http("200 OK", &["Content-Type: application/xml"], &body)
     }
 }
