@@ -59,6 +59,7 @@ impl Error {
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::NoSpace { .. } | Self::NotWritable { .. } | Self::Audit(_))
     }
+
     /// For whatever the database is blamed for without having said so itself.
     pub(super) fn broken(what: impl Into<String>) -> Self {
         Self::Storage(sled::Error::ReportableBug(what.into()))

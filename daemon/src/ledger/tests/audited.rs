@@ -110,6 +110,27 @@ async fn lines_that_a_crash_kept_from_the_log_are_written_at_open() {
     assert_eq!(lines(dir.path()).len(), 6);
 }
 
+/// A full disk: what is not in the audit log was not accepted, whatever the database says.
+#[tokio::test]
+async fn nothing_is_acknowledged_or_taken_while_the_log_cannot_be_written() {
+    let dir = dir();
+    std::fs::create_dir(dir.path().join("audit")).expect("room for a test");
+    std::os::unix::fs::symlink("/dev/full", path(dir.path())).expect("room for a test");
+    let ledger = open(dir.path());
+    for name in ["a", "b"] {
+        let error = ledger.submit(submission(name), "uid:0").await.expect_err("a full disk");
+        assert!(matches!(error, Error::Audit(_)), "{error}");
+    }
+    assert!(matches!(ledger.check_writable(), Err(Error::Audit(_))));
+    assert_eq!(*ledger.subscribe().borrow(), 0, "nobody is told");
+    drop(ledger);
+
+    std::fs::remove_file(path(dir.path())).expect("the link");
+    let ledger = open(dir.path());
+    assert_eq!(ledger.counts().of(JobState::Queued), 1, "the second was refused at once");
+    assert_eq!(lines(dir.path()).len(), 1, "what the log owed is made up for");
+}
+
 #[tokio::test]
 async fn the_outbox_is_emptied_as_the_log_takes_its_lines() {
     let dir = dir();
