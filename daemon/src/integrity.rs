@@ -44,6 +44,11 @@ pub fn digest(bytes: &[u8]) -> ObjectDigest {
     hasher.finish()
 }
 
+/// BLAKE3 of bytes in memory.
+pub fn blake3(bytes: &[u8]) -> [u8; 32] {
+    *blake3::hash(bytes).as_bytes()
+}
+
 /// CRC64NVME of `bytes`.
 pub fn crc64nvme(bytes: &[u8]) -> u64 {
     crc_fast::checksum(CrcAlgorithm::Crc64Nvme, bytes)

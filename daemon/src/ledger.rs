@@ -41,6 +41,7 @@ pub use error::Error;
 pub use query::{Counts, Event, Events, Filter, PAGE_SIZE_MAX, Page};
 
 use crate::base::{SharedObserver, clock};
+use crate::integrity;
 use crate::model::{Change, Illegal, Job, JobId, JobState, Submission, TransferSpec};
 use audit::{Audit, Entry};
 use book::{Book, Desk, Draft};
@@ -359,7 +360,7 @@ fn outbox(store: &Store) -> Result<Vec<Entry>, Error> {
 fn fingerprint(spec: &TransferSpec) -> Result<String, Error> {
     let json = serde_json::to_vec(spec)
         .map_err(|error| Error::corrupt(format!("the spec has no JSON: {error}")))?;
-    Ok(blake3::hash(&json).to_hex().to_string())
+    Ok(hex::encode(integrity::blake3(&json)))
 }
 
 #[cfg(test)]

@@ -181,7 +181,12 @@ impl Error {
     /// The same, told to a person.
     pub fn to_failure(&self, side: Side) -> Failure {
         let exchange = self.exchange();
-        Failure::new(self.class(), exchange.reason(), remedy(self, side))
+        let reason = match self {
+            // S3 says no more than that a precondition failed.
+            Self::SourceChanged(_) => format!("the source changed: {}", exchange.reason()),
+            _ => exchange.reason(),
+        };
+        Failure::new(self.class(), reason, remedy(self, side))
             .on(side, exchange.remote.clone())
             .at(exchange.operation, exchange.resource.clone())
     }

@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 
 use super::Error;
 use crate::base::clock;
+use crate::integrity;
 use crate::model::{Address, JobId, Submission, Timestamp};
 
 /// Read from the end in steps of this, to find the last line.
@@ -93,7 +94,7 @@ pub(super) struct Audit {
     file: File,
     /// Bytes of whole lines.
     len: u64,
-    prev: blake3::Hash,
+    prev: [u8; 32],
     last_seq: u64,
     /// A failed append may have left bytes behind `len`.
     torn: bool,
@@ -113,7 +114,7 @@ impl Audit {
             file.set_len(len).and_then(|()| file.sync_all()).map_err(failed)?;
         }
         let last_seq = if last.is_empty() { 0 } else { seq_of(&last)? };
-        Ok(Self { file, len, prev: blake3::hash(&last), last_seq, torn: false })
+        Ok(Self { file, len, prev: integrity::blake3(&last), last_seq, torn: false })
     }
 
     /// The number of the last line; 0 where there is none.
@@ -130,8 +131,8 @@ impl Audit {
         let (mut prev, mut last_seq) = (self.prev, self.last_seq);
         for entry in entries.iter().filter(|entry| entry.seq > self.last_seq) {
             let begin = lines.len();
-            serde_json::to_writer(&mut lines, &Line { entry, prev: prev.to_hex().to_string() })?;
-            prev = blake3::hash(&lines[begin..]);
+            serde_json::to_writer(&mut lines, &Line { entry, prev: hex::encode(prev) })?;
+            prev = integrity::blake3(&lines[begin..]);
             last_seq = entry.seq;
             lines.push(b'\n');
         }

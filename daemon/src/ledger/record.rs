@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Error;
+use crate::integrity;
 
 const FORMAT: u8 = 1;
 const SUM_BYTES: usize = 8;
@@ -47,7 +48,7 @@ pub(super) fn decode<T: DeserializeOwned>(
 
 fn sum(payload: &[u8]) -> [u8; SUM_BYTES] {
     let mut sum = [0; SUM_BYTES];
-    sum.copy_from_slice(&blake3::hash(payload).as_bytes()[..SUM_BYTES]);
+    sum.copy_from_slice(&integrity::blake3(payload)[..SUM_BYTES]);
     sum
 }
 

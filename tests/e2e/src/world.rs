@@ -144,6 +144,14 @@ impl World {
         Ok(())
     }
 
+    /// The parts that the target said yes to, by number, in the order they came. The daemon's first
+    /// upload to a bucket is a probe of one tiny part, which is not counted.
+    pub fn parts_acknowledged(&self) -> Vec<u32> {
+        let stats = self.gov.stats();
+        let yes = stats.logged("UploadPart").filter(|call| call.status == Some(200)).skip(1);
+        yes.filter_map(|call| call.part).collect()
+    }
+
     /// Whether the target holds exactly these bytes.
     pub async fn assert_landed(&self, key: &str, bytes: &[u8]) -> Result<()> {
         let object = self.gov.object("landing", key).context("nothing landed")?;

@@ -224,9 +224,7 @@ async fn a_second_daemon_on_the_same_ledger_is_refused() -> Result<()> {
     let status = second.wait().await?;
     ensure!(status.code() == Some(75), "{status}");
     ensure!(second.log().contains("held by another process"), "{}", second.log());
-    let first = format!("unix:{}", world.path("control.sock").display());
-    let args = ["--endpoint", &first, "submit", SOURCE, TARGET, "--wait"];
-    world.causeway(&args).await?.expect_code(0)?;
+    world.causeway(&["submit", SOURCE, TARGET, "--wait"]).await?.expect_code(0)?;
     world.assert_landed("ami-0abc.bin", &bytes).await?;
     drop(daemon);
     Ok(())

@@ -13,12 +13,6 @@ fn some_parts_are_done(job: &Value) -> bool {
     job["parts_done"].as_u64().is_some_and(|parts| parts >= 8)
 }
 
-/// Parts answered with 200, by number: how often each was taken by the target.
-fn acknowledged(world: &World) -> Vec<u32> {
-    let stats = world.gov.stats();
-    stats.logged("UploadPart").filter(|c| c.status == Some(200)).filter_map(|c| c.part).collect()
-}
-
 /// SIGKILL in the middle of 1 GiB: no part that the ledger knew is sent twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_in_the_middle_it_goes_on_from_its_parts() -> Result<()> {
@@ -33,7 +27,7 @@ async fn killed_in_the_middle_it_goes_on_from_its_parts() -> Result<()> {
     let before = world.until(&id, some_parts_are_done).await?;
     daemon.kill()?;
     let in_ledger = before["parts_done"].as_u64().unwrap_or_default();
-    let sent_before = acknowledged(&world).len();
+    let sent_before = world.parts_acknowledged().len();
 
     let daemon = world.start().await?;
     world.causeway(&["watch", &id]).await?.expect_code(0)?;
@@ -41,7 +35,7 @@ async fn killed_in_the_middle_it_goes_on_from_its_parts() -> Result<()> {
     let receipt = world.json(&["receipt", &id]).await?;
     ensure!(receipt["attempts"] == 2, "{receipt}");
     let parts = receipt["parts"].as_u64().unwrap_or_default();
-    let sent = acknowledged(&world);
+    let sent = world.parts_acknowledged();
     let again = sent.len() as u64 - parts;
     eprintln!(
         "{parts} parts; {in_ledger} in the ledger when last seen; {sent_before} acknowledged before the kill; {again} sent again"
@@ -66,7 +60,7 @@ async fn stopped_politely_it_sends_no_part_twice() -> Result<()> {
     let daemon = world.start().await?;
     world.causeway(&["watch", &id]).await?.expect_code(0)?;
     world.assert_landed("ami-0abc.bin", &bytes).await?;
-    let mut parts = acknowledged(&world);
+    let mut parts = world.parts_acknowledged();
     let sent = parts.len();
     parts.sort_unstable();
     parts.dedup();

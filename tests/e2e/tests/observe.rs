@@ -13,7 +13,9 @@ const TARGET: &str = "gov:landing/ami-0abc.bin";
 const REFLECT: &str = "
 import sys, grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-services = ProtoReflectionDescriptorDatabase(grpc.insecure_channel(sys.argv[1])).get_services()
+# grpcio names a Unix socket's path as the authority, which no HTTP/2 server takes; others say localhost.
+channel = grpc.insecure_channel(sys.argv[1], options=[('grpc.default_authority', 'localhost')])
+services = ProtoReflectionDescriptorDatabase(channel).get_services()
 print('\\n'.join(services))
 ";
 

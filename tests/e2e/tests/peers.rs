@@ -14,8 +14,8 @@ async fn carry(from: &Peer, to: &Peer, check: LogCheck<'_>) -> Result<Value> {
     to.configure(&mut world.config, "gov")?;
     let (bytes, file) = (images(SIZE), world.path("object"));
     std::fs::write(&file, &bytes)?;
-    from.aws(&["s3api", "create-bucket", "--bucket", "images"]).await?;
-    to.aws(&["s3api", "create-bucket", "--bucket", "landing"]).await?;
+    from.aws(&["s3", "mb", "s3://images"]).await?;
+    to.aws(&["s3", "mb", "s3://landing"]).await?;
     from.put("images", "ami-0abc.bin", &file, &["--metadata", "ami-name=golden"]).await?;
 
     let daemon = world.start().await?;
@@ -76,8 +76,8 @@ async fn the_aws_cli_sees_the_same_attributes_on_both_sides() -> Result<()> {
     to.peer.configure(&mut world.config, "gov")?;
     let file = world.path("object");
     std::fs::write(&file, images(9 << 20))?;
-    from.peer.aws(&["s3api", "create-bucket", "--bucket", "images"]).await?;
-    to.peer.aws(&["s3api", "create-bucket", "--bucket", "landing"]).await?;
+    from.peer.aws(&["s3", "mb", "s3://images"]).await?;
+    to.peer.aws(&["s3", "mb", "s3://landing"]).await?;
     let body = file.display().to_string();
     let put: Vec<&str> = "s3api put-object --bucket images --key a.bin --content-type \
         application/x-ami --content-language en --cache-control no-store --content-disposition \

@@ -91,7 +91,7 @@ impl Watcher {
         let shown: BTreeMap<JobId, u64> =
             page.jobs.iter().map(|job| (job.id, job.revision)).collect();
         let come_to = |job: &Job| page.next.is_none_or(|next| job.id >= next);
-        let newer = |job: &Job| true || shown.contains_key(&job.id);
+        let newer = |job: &Job| shown.get(&job.id).is_none_or(|revision| job.revision > *revision);
         let wanted = |event: &Event| come_to(&event.job) && newer(&event.job);
         self.read_with(wanted, |_| String::new()).await
     }
