@@ -133,6 +133,11 @@ impl Error {
         }
     }
 
+    /// The server said 200, and what it said cannot be read.
+    pub(super) fn is_unreadable(&self) -> bool {
+        matches!(self, Self::ServerFault(exchange) if exchange.status == Some(200))
+    }
+
     /// What was asked and answered.
     pub fn exchange(&self) -> &Exchange {
         match self {

@@ -23,11 +23,18 @@ pub struct Habits {
     pub full_object: bool,
     /// Whether ListParts gives each part's checksum.
     pub listed_checksums: bool,
+    /// Whether ListParts can be read at all. Where not, the ledger's word on parts stands alone.
+    pub lists_parts: bool,
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        Self { part_checksum: PartChecksum::Trailer, full_object: true, listed_checksums: true }
+        Self {
+            part_checksum: PartChecksum::Trailer,
+            full_object: true,
+            listed_checksums: true,
+            lists_parts: true,
+        }
     }
 }
 
@@ -41,6 +48,7 @@ mod tests {
             part_checksum: PartChecksum::None,
             full_object: false,
             listed_checksums: false,
+            lists_parts: false,
         };
         let text = serde_json::to_string(&odd).expect("plain data");
         assert!(text.contains(r#""part_checksum":"none""#), "{text}");

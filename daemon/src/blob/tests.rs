@@ -203,6 +203,7 @@ async fn a_server_without_full_object_checksums_is_found_out_and_nothing_is_left
         part_checksum: PartChecksum::Trailer,
         full_object: false,
         listed_checksums: false,
+        lists_parts: true,
     };
     assert_eq!(habits, expected);
     let names = |path: PathBuf| {

@@ -3,8 +3,8 @@
 use std::fs;
 
 use super::*;
-use crate::model::Bandwidth;
 use crate::control::Listen;
+use crate::model::Bandwidth;
 use crate::remote::Secret;
 
 /// CONTRACT, section 2, with what it shows as alternatives taken in.

@@ -213,7 +213,10 @@ impl Job {
             Change::Restart => self.restart(),
             Change::Stop => return self.stop(now),
             Change::Release => {
-                self.state = JobState::Queued;
+                // A pause that its worker did not come to is done by giving the job back.
+                let paused = self.intent == Intent::Pause;
+                self.state = if paused { JobState::Paused } else { JobState::Queued };
+                self.intent = if paused { Intent::Run } else { self.intent };
                 self.lease = None;
             }
             transfer => return self.advance(transfer),

@@ -64,6 +64,9 @@ impl Transfer {
         if facts.is_empty() {
             return Ok(BTreeSet::new());
         }
+        if !self.target.habits().lists_parts {
+            return Ok(facts.iter().map(|fact| fact.number).collect());
+        }
         let listed = self.retrying(Side::Target, || self.target.list_parts(upload)).await?;
         let Some(listed) = listed else { return Err(self.upload_is_gone()) };
         let listed: BTreeMap<_, _> = listed.into_iter().map(|part| (part.number, part)).collect();

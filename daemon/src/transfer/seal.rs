@@ -161,10 +161,10 @@ impl Transfer {
         let Some(existing) = existing else { return Ok(Found::Clear) };
         // An upload that still stands was not completed, whatever the object there looks like.
         let may_be_done = match upload {
-            Some(upload) => {
+            Some(upload) if self.target.habits().lists_parts => {
                 self.retrying(Side::Target, || self.target.list_parts(upload)).await?.is_none()
             }
-            None => true,
+            Some(_) | None => true,
         };
         if may_be_done && may_be_ours(&existing, source, digest) {
             return Ok(Found::Ours(existing.published()));

@@ -89,7 +89,8 @@ async fn a_failed_job_is_retried_from_its_parts() -> Result<()> {
 async fn a_small_job_overtakes_a_large_one() -> Result<()> {
     let (world, daemon, _) = slow_world().await?;
     world.put("small.bin", images(3 << 20)).await?;
-    let large = world.submit(&[SOURCE, TARGET]).await?;
+    world.gov.faults([Fault::on("UploadPart", Action::DelayMs(500))]);
+    let large = world.submit(&[SOURCE, TARGET, "--part-size", "8MiB"]).await?;
     world.until(&large, has_parts).await?;
     world.carry(&["commercial:images/small.bin", "gov:landing/small.bin"]).await?;
     ensure!(world.json(&["show", &large]).await?["state"] == "running", "the large one was done");
@@ -146,7 +147,15 @@ async fn a_prefix_is_carried_object_by_object() -> Result<()> {
     world.put("golden/readme.txt", images(10)).await?;
     world.put("other.bin", images(10)).await?;
     let daemon = world.start().await?;
-    let args = ["submit", "--recursive", "commercial:images/golden/", "gov:landing/g/", "--include", "*.bin", "--wait"];
+    let args = [
+        "submit",
+        "--recursive",
+        "commercial:images/golden/",
+        "gov:landing/g/",
+        "--include",
+        "*.bin",
+        "--wait",
+    ];
     world.causeway(&args).await?.expect_code(0)?;
     for n in 0..12 {
         world.assert_landed(&format!("g/2026/{n}.bin"), &images(1000 + n)).await?;
@@ -163,7 +172,8 @@ async fn a_dry_run_says_what_would_be_done_and_does_nothing() -> Result<()> {
     ensure!(plan["target"]["key"] == "ami-0abc.bin", "{plan}");
     let gov = world.gov.stats();
     ensure!(gov.calls("PutObject") + gov.calls("CreateMultipartUpload") == 0, "it wrote");
-    let refused = world.causeway(&["submit", "commercial:images/none", TARGET, "--dry-run"]).await?;
+    let refused =
+        world.causeway(&["submit", "commercial:images/none", TARGET, "--dry-run"]).await?;
     ensure!(refused.code == 6 && refused.stderr.contains("source commercial"), "{refused:?}");
     daemon.stop(LogCheck::Clean).await
 }

@@ -63,25 +63,42 @@ async fn metrics_pass_a_parser_and_tell_what_moved() -> Result<()> {
     ensure!(parsed.status.success(), "{}\n{text}", String::from_utf8_lossy(&parsed.stderr));
     let parsed = String::from_utf8(parsed.stdout)?;
     for name in [
-        "causeway_bytes_total", "causeway_jobs", "causeway_jobs_finished_total",
-        "causeway_parts_in_flight", "causeway_part_duration_seconds_count",
-        "causeway_s3_requests_total", "causeway_s3_request_duration_seconds_count",
-        "causeway_concurrency_limit", "causeway_memory_budget_bytes", "causeway_memory_used_bytes",
-        "causeway_queue_depth", "causeway_queue_oldest_seconds",
-        "causeway_ledger_flush_duration_seconds_count", "causeway_build_info",
+        "causeway_bytes_total",
+        "causeway_jobs",
+        "causeway_jobs_finished_total",
+        "causeway_parts_in_flight",
+        "causeway_part_duration_seconds_count",
+        "causeway_s3_requests_total",
+        "causeway_s3_request_duration_seconds_count",
+        "causeway_concurrency_limit",
+        "causeway_memory_budget_bytes",
+        "causeway_memory_used_bytes",
+        "causeway_queue_depth",
+        "causeway_queue_oldest_seconds",
+        "causeway_ledger_flush_duration_seconds_count",
+        "causeway_build_info",
     ] {
         ensure!(parsed.lines().any(|line| line.starts_with(&format!("{name}\t"))), "no {name}");
     }
     let value = |series: &str| -> Result<f64> {
-        let line = text.lines().find(|line| line.starts_with(series)).with_context(|| series.to_owned())?;
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(series))
+            .with_context(|| series.to_owned())?;
         Ok(line.rsplit(' ').next().context("no value")?.parse()?)
     };
     let carried = value("causeway_bytes_total{direction=\"write\",remote=\"gov\"}")?;
     ensure!(carried == f64::from(40 << 20), "{carried} bytes");
     // What is over has given back what it took.
     ensure!(value("causeway_memory_used_bytes")? == 0.0, "memory is still reserved");
-    ensure!(value("causeway_parts_in_flight{direction=\"write\",remote=\"gov\"}")? == 0.0, "parts in flight");
-    ensure!(!text.contains("causeway_job_bytes_done{"), "the series of an ended job is still there");
+    ensure!(
+        value("causeway_parts_in_flight{direction=\"write\",remote=\"gov\"}")? == 0.0,
+        "parts in flight"
+    );
+    ensure!(
+        !text.contains("causeway_job_bytes_done{"),
+        "the series of an ended job is still there"
+    );
     ensure!(daemon.get("/healthz").await?.starts_with("HTTP/1.1 200"), "not healthy");
     ensure!(daemon.get("/nowhere").await?.starts_with("HTTP/1.1 404"), "not 404");
     daemon.stop(LogCheck::Clean).await
