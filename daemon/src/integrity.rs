@@ -10,6 +10,7 @@
 //! - [`merge`] takes only digests that fit the plan's ranges, so a digest of another plan is refused,
 //!   never merged into a wrong hash.
 
+mod crc;
 mod merge;
 mod part;
 mod subtree;
@@ -56,7 +57,7 @@ pub fn crc64nvme(bytes: &[u8]) -> u64 {
 
 /// CRC64NVME of `a` followed by `b`, from the CRC of each and the length of `b` in bytes.
 pub fn combine(a: u64, b: u64, len_b: u64) -> u64 {
-    crc_fast::checksum_combine(CrcAlgorithm::Crc64Nvme, a, b, len_b)
+    crc::Append::new(len_b).combine(a, b)
 }
 
 /// Hashes a whole object from its first byte to its last: for reading back.

@@ -5,7 +5,8 @@ use std::vec;
 
 use blake3::hazmat::{ChainingValue, Mode, merge_subtrees_non_root, merge_subtrees_root};
 
-use super::{Error, combine, subtree};
+use super::crc::Append;
+use super::{Error, subtree};
 use crate::model::{ByteRange, ObjectDigest, PartDigest, PartPlan};
 
 /// The digest of the object whose parts, in order, have the digests `parts`. A plan with a single
@@ -32,13 +33,17 @@ pub(super) fn merge_ranges(
     }
     let mut nodes = Vec::with_capacity(parts.len());
     let mut crc64nvme = 0;
+    let mut append = Append::new(0);
     for (index, (&range, part)) in ranges.iter().zip(parts).enumerate() {
         let tiles =
             subtree::tiles(object_size, range).ok_or(Error::Range { object_size, range })?;
         if part.len != range.len || part.subtrees.len() != tiles.len() {
             return Err(Error::Misfit { number: index + 1 });
         }
-        crc64nvme = combine(crc64nvme, part.crc64nvme, part.len);
+        if append.len() != part.len {
+            append = Append::new(part.len);
+        }
+        crc64nvme = append.combine(crc64nvme, part.crc64nvme);
         nodes.extend(tiles.into_iter().zip(part.subtrees.iter().copied()));
     }
     let mut nodes = nodes.into_iter().peekable();

@@ -126,6 +126,13 @@ proptest! {
         let both = [a.as_slice(), &b].concat();
         prop_assert_eq!(combine(crc64nvme(&a), crc64nvme(&b), b.len() as u64), crc64nvme(&both));
     }
+
+    /// At lengths that no test can hash, another implementation is the witness.
+    #[test]
+    fn crcs_combine_at_any_length(a in any::<u64>(), b in any::<u64>(), len in 0..=OBJECT_SIZE_MAX) {
+        let witness = crc_fast::checksum_combine(CrcAlgorithm::Crc64Nvme, a, b, len);
+        prop_assert_eq!(combine(a, b, len), witness);
+    }
 }
 
 /// The borders that random sizes may miss: of a leaf, of a part, of the first level.
