@@ -162,11 +162,8 @@ async fn serve(
     });
     lifecycle::ready();
 
-    loop {
-        match signals.next().await {
-            lifecycle::Signal::Reload => reload(watched, &daemon),
-            lifecycle::Signal::Stop => break,
-        }
+    while signals.next().await == lifecycle::Signal::Reload {
+        reload(watched, &daemon);
     }
     tracing::info!(?drain_timeout, "stopping: finishing the parts in flight");
     lifecycle::stopping();
@@ -239,7 +236,7 @@ async fn connect(
             ),
             Err(error) if error.class() == FailureClass::Permanent => return Err(error.into()),
             Err(error) => {
-                tracing::warn!(remote = %name, %error, "the identity cannot be checked yet")
+                tracing::warn!(remote = %name, %error, "the identity cannot be checked yet");
             }
         }
         remotes.insert(name.clone(), Arc::new(remote));

@@ -68,11 +68,11 @@ impl Pipeline {
         match self.work(job, &record, &handle).await {
             Ok(()) => {}
             // Another worker has the job, or a person ended it: nothing here is to be written.
-            Err(Fault::Ledger(ledger::Error::LeaseLost { .. })) => {
+            Err(Fault::Ledger(ledger::Error::LeaseLost)) => {
                 tracing::warn!(job = %record.job, "the lease was lost; leaving the job");
             }
             Err(fault) => {
-                tracing::error!(job = %record.job, %fault, "the job's end is not recorded")
+                tracing::error!(job = %record.job, %fault, "the job's end is not recorded");
             }
         }
     }
@@ -81,13 +81,13 @@ impl Pipeline {
         for beginning in 1.. {
             let transfer = match self.transfer(&job, record, handle) {
                 Ok(transfer) => transfer,
-                Err(failure) => return self.fail(record, failure, false).await,
+                Err(failure) => return self.fail(record, *failure, false).await,
             };
             if job.intent == Intent::Cancel {
                 return self.cancel(&transfer, record).await;
             }
             let kind = job.kind;
-            let fault = match transfer.run(job).await {
+            let fault = match Box::pin(transfer.run(job)).await {
                 Ok(receipt) => {
                     record.apply(Change::Succeed(Box::new(receipt))).await?;
                     self.finished(kind, JobState::Succeeded);
@@ -114,7 +114,7 @@ impl Pipeline {
                     self.let_go(&now, record, handle).await;
                     return self.fail(record, *failure, true).await;
                 }
-                Fault::Ledger(ledger::Error::LeaseLost { .. }) => return Err(fault),
+                Fault::Ledger(ledger::Error::LeaseLost) => return Err(fault),
                 Fault::Ledger(error) => {
                     let failure = Failure::new(
                         FailureClass::Permanent,
@@ -135,7 +135,7 @@ impl Pipeline {
             Intent::Pause => record.apply(Change::Stop).await.map(drop),
             Intent::Cancel => match self.transfer(job, record, handle) {
                 Ok(transfer) => self.cancel(&transfer, record).await,
-                Err(failure) => self.fail(record, failure, false).await,
+                Err(failure) => self.fail(record, *failure, false).await,
             },
         }
     }
@@ -179,7 +179,12 @@ impl Pipeline {
         self.observer.record(Measure::JobFinished { kind, outcome });
     }
 
-    fn transfer(&self, job: &Job, record: &Record, handle: &Handle) -> Result<Transfer, Failure> {
+    fn transfer(
+        &self,
+        job: &Job,
+        record: &Record,
+        handle: &Handle,
+    ) -> Result<Transfer, Box<Failure>> {
         self.build(&job.spec, record.clone(), handle)
     }
 
@@ -192,7 +197,7 @@ impl Pipeline {
         spec: &TransferSpec,
         record: Record,
         handle: &Handle,
-    ) -> Result<Transfer, Failure> {
+    ) -> Result<Transfer, Box<Failure>> {
         let source: Arc<dyn Source> = match &spec.source {
             Address::Object(address) => {
                 let remote = self.remote(&address.remote, Side::Source)?;
@@ -219,21 +224,21 @@ impl Pipeline {
         })
     }
 
-    fn presigned(&self, url: &crate::model::PresignedUrl) -> Result<PresignedObject, Failure> {
+    fn presigned(&self, url: &crate::model::PresignedUrl) -> Result<PresignedObject, Box<Failure>> {
         let (pace, observer) = (Arc::clone(&self.presigned), Arc::clone(&self.observer));
         PresignedObject::new(url.clone(), pace, observer, None)
-            .map_err(|error: blob::Error| error.to_failure(Side::Source))
+            .map_err(|error: blob::Error| Box::new(error.to_failure(Side::Source)))
     }
 
-    fn remote(&self, name: &RemoteName, side: Side) -> Result<Arc<Remote>, Failure> {
+    fn remote(&self, name: &RemoteName, side: Side) -> Result<Arc<Remote>, Box<Failure>> {
         self.remotes.get(name).cloned().ok_or_else(|| {
             let known: Vec<_> = self.remotes.keys().map(RemoteName::as_str).collect();
-            Failure::new(
+            let failure = Failure::new(
                 FailureClass::Permanent,
                 format!("there is no remote '{name}' in the configuration"),
                 format!("name one of: {}", known.join(", ")),
-            )
-            .on(side, Some(name.clone()))
+            );
+            Box::new(failure.on(side, Some(name.clone())))
         })
     }
 }

@@ -99,6 +99,10 @@ fn submit_with_wait_survives_a_crash_of_the_daemon() {
     let _err = wait_for(&mut child, "transferring");
     served.kill();
     served.fake.end("J00001", JobState::Succeeded);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no runtime here; the client is to see the outage"
+    )]
     std::thread::sleep(Duration::from_millis(300));
     served.restart();
     let output = child.wait_with_output().expect("it ends");

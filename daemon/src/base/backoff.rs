@@ -39,8 +39,8 @@ mod tests {
 
     #[test]
     fn the_window_doubles_up_to_its_widest() {
-        let windows: Vec<u64> =
-            (1..=10).map(|attempt| Backoff::REQUEST.window(attempt).as_millis() as u64).collect();
+        let windows: Vec<_> =
+            (1..=10).map(|attempt| Backoff::REQUEST.window(attempt).as_millis()).collect();
         assert_eq!(windows, [200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000]);
         assert_eq!(Backoff::REQUEST.window(u32::MAX), Duration::from_secs(30));
         for attempt in 0..100 {

@@ -3,11 +3,13 @@
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 /// Seconds that the rate looks back.
 const WINDOW: usize = 8;
+const LOOK_BACK: Duration = Duration::from_secs(WINDOW as u64);
 
 /// Counts bytes, and says how many a second passed lately. Counting is one atomic add.
 #[derive(Debug)]
@@ -67,16 +69,13 @@ impl RateMeter {
 impl Samples {
     /// The oldest look that is not older than the window; else the one before the newest.
     fn oldest_within(&self, now: Instant) -> (Instant, u64) {
-        let age = |sample: &(Instant, u64)| now.duration_since(sample.0).as_secs() as usize;
-        let recent = self.ring.iter().filter(|sample| age(sample) < WINDOW);
+        let recent = self.ring.iter().filter(|sample| now.duration_since(sample.0) < LOOK_BACK);
         recent.copied().min().unwrap_or(self.ring[(self.newest + WINDOW - 1) % WINDOW])
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -94,7 +94,7 @@ fn existing(size: u64, etag: String, answer: HeadObjectOutput) -> Existing {
     Existing {
         size,
         etag,
-        version_id: answer.version_id,
+        version_id: real_version(answer.version_id),
         last_modified: answer.last_modified.and_then(timestamp),
         crc64nvme,
         headers: ObjectHeaders {
@@ -126,4 +126,10 @@ pub(super) fn quoted(etag: &str) -> String {
 /// A moment as the SDK tells it.
 pub(super) fn timestamp(at: aws_sdk_s3::primitives::DateTime) -> Option<Timestamp> {
     u64::try_from(at.to_millis().ok()?).ok().map(Timestamp)
+}
+
+/// A version id that names one version for good. `null` is what a bucket without versioning has: S3
+/// takes it back, others do not, and the ETag pins the object as well.
+pub(super) fn real_version(version_id: Option<String>) -> Option<String> {
+    version_id.filter(|id| !id.is_empty() && id != "null")
 }

@@ -17,7 +17,7 @@ pub use attributes::Attributes;
 pub use upload::{CreatedUpload, ListedPart, PartAck, PartError, PartFrames, SealedPart};
 
 use super::call::{ANSWER_PATIENCE, Caller, Operation};
-use super::head::{Existing, head, unquoted};
+use super::head::{Existing, head, real_version, unquoted};
 use super::{Error, Habits, tags};
 use crate::base::Pace;
 use crate::model::digest::crc64nvme_to_base64;
@@ -136,7 +136,7 @@ impl S3Target {
             let asked = self.caller.asked(operation);
             Error::Unanswered(Box::new(super::Exchange { message, ..asked }))
         })?;
-        Ok(PublishedObject { etag, version_id })
+        Ok(PublishedObject { etag, version_id: real_version(version_id) })
     }
 
     /// The object's tags.

@@ -26,11 +26,11 @@ pub struct Draft {
 
 /// What planning came to.
 pub(super) enum Planned {
-    Carry(Draft),
+    Carry(Box<Draft>),
     /// The target holds the same object already, and `skip` was asked for.
     Same {
-        draft: Draft,
-        existing: Existing,
+        draft: Box<Draft>,
+        existing: Box<Existing>,
     },
 }
 
@@ -39,12 +39,12 @@ impl Transfer {
         let draft = self.draft().await?;
         match &draft.existing {
             Some(existing) if self.spec.if_exists == IfExists::Skip => {
-                let existing = existing.clone();
-                Ok(Planned::Same { draft, existing })
+                let existing = Box::new(existing.clone());
+                Ok(Planned::Same { draft: Box::new(draft), existing })
             }
             _ => {
                 self.check_proof(self.target.habits())?;
-                Ok(Planned::Carry(draft))
+                Ok(Planned::Carry(Box::new(draft)))
             }
         }
     }

@@ -98,17 +98,17 @@ impl Transfer {
 mod tests {
     use super::*;
 
-    fn tries(class: FailureClass, enough: u32) -> u32 {
+    fn tries(class: FailureClass, enough: usize) -> usize {
         let mut budget = Budget::default();
-        (0..enough).take_while(|_| budget.spend(class).is_some()).count() as u32
+        (0..enough).take_while(|_| budget.spend(class).is_some()).count()
     }
 
     #[test]
     fn each_class_has_its_own_end() {
         assert_eq!(tries(FailureClass::Permanent, 1_000), 0);
-        assert_eq!(tries(FailureClass::Corrupt, 1_000), CORRUPT_MAX);
-        assert_eq!(tries(FailureClass::Transient, 1_000), TRANSIENT_MAX);
-        assert_eq!(tries(FailureClass::Throttled, 1_000), THROTTLED_MAX);
+        assert_eq!(tries(FailureClass::Corrupt, 1_000), CORRUPT_MAX as usize);
+        assert_eq!(tries(FailureClass::Transient, 1_000), TRANSIENT_MAX as usize);
+        assert_eq!(tries(FailureClass::Throttled, 1_000), THROTTLED_MAX as usize);
     }
 
     /// A token that comes back after a night must find the job where it was.
