@@ -31,9 +31,9 @@ pub enum LogCheck<'a> {
 }
 
 impl Daemon {
-    /// Starts a daemon and waits until it takes work.
-    pub async fn start(config: &Path, log: &Path, telemetry: SocketAddr) -> Result<Self> {
-        let mut daemon = Self::spawn(config, log, telemetry, &[])?;
+    /// Waits until it takes work.
+    pub async fn ready(self) -> Result<Self> {
+        let mut daemon = self;
         let deadline = Instant::now() + Duration::from_secs(60);
         while Instant::now() < deadline {
             if let Some(status) = daemon.child.try_wait()? {

@@ -69,8 +69,7 @@ impl World {
 
     /// Writes the configuration and starts the daemon.
     pub async fn start(&self) -> Result<Daemon> {
-        let config = self.config.write()?;
-        Daemon::start(&config, &self.path("causewayd.log"), self.config.telemetry()).await
+        self.spawn(&[])?.ready().await
     }
 
     /// The same without waiting for it: for daemons that are not meant to start.

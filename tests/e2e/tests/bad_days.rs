@@ -265,6 +265,34 @@ async fn a_data_directory_that_cannot_be_is_refused() -> Result<()> {
     Ok(())
 }
 
+/// What cannot be made durable is not acknowledged, and everybody is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_takes_no_work() -> Result<()> {
+    let world = World::new().await?;
+    std::fs::create_dir_all(world.path("data/audit"))?;
+    std::os::unix::fs::symlink("/dev/full", world.path("data/audit/audit.jsonl"))?;
+    let daemon = world.start().await?;
+    let refused = world.causeway(&["submit", SOURCE, TARGET]).await?;
+    ensure!(refused.code != 0, "it was acknowledged: {refused:?}");
+    ensure!(refused.stderr.contains("audit log"), "{}", refused.stderr);
+    let ready = daemon.get("/readyz").await?;
+    ensure!(ready.starts_with("HTTP/1.1 503") && ready.contains("audit log"), "{ready}");
+    drop(daemon);
+    Ok(())
+}
+
+/// A bucket of another Region answers with a redirect that nobody should follow blindly.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remote_with_the_wrong_region_is_told_the_right_one() -> Result<()> {
+    let mut world = World::new().await?;
+    world.put("ami-0abc.bin", images(20 << 20)).await?;
+    world.config.set("remotes.commercial.region", "eu-west-1")?;
+    let daemon = world.start().await?;
+    let job = world.fail(&[SOURCE, TARGET]).await?;
+    assert_failed(&world, &job, &["source commercial", "us-east-2"])?;
+    daemon.stop(FAILS).await
+}
+
 /// A remote whose credentials are another partition's is told so, and the job waits for them.
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_of_the_other_partition_make_the_job_wait() -> Result<()> {

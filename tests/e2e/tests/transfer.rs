@@ -105,6 +105,33 @@ async fn metadata_headers_and_tags_come_along() -> Result<()> {
     daemon.stop(LogCheck::Clean).await
 }
 
+/// Whoever has only a URL can have the object carried, and the URL's signature is nowhere to be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_presigned_url_is_a_source() -> Result<()> {
+    let world = World::new().await?;
+    // The daemon trusts what the system trusts.
+    let roots = world.path("commercial-ca.pem").display().to_string();
+    let daemon = world.spawn(&[("SSL_CERT_FILE", &roots)])?.ready().await?;
+    for len in [100, 40 << 20] {
+        let (key, bytes) = (format!("image-{len}.bin"), images(len));
+        world.put(&key, bytes.clone()).await?;
+        let valid = std::time::Duration::from_secs(600);
+        let url = world.commercial.presigned_get("images", &key, valid);
+        let id = world.submit(&[&url, "gov:landing/"]).await?;
+        world.causeway(&["watch", &id]).await?.expect_code(0)?;
+        world.assert_landed(&key, &bytes).await?;
+        let shown = world.causeway(&["--output", "json", "show", &id]).await?.stdout;
+        let signature = url.split("X-Amz-Signature=").nth(1).context("it is signed")?;
+        let audit = std::fs::read_to_string(world.path("data/audit/audit.jsonl"))?;
+        for text in [&shown, &audit, &daemon.log()] {
+            ensure!(!text.contains(signature), "the signature is readable");
+        }
+        let receipt = world.json(&["receipt", &id]).await?;
+        ensure!(receipt["blake3"] == blake3::hash(&bytes).to_hex().as_str(), "{receipt}");
+    }
+    daemon.stop(LogCheck::Clean).await
+}
+
 /// A small bastion carries any image: memory does not depend on part size.
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_stays_bounded_with_512_mib_parts() -> Result<()> {
