@@ -27,5 +27,5 @@ pub use engine::{
     Defaults, DryRun, Engine, EngineStatus, LimitsChange, LimitsRefused, ListedPage, Place,
     RemoteStatus,
 };
-pub use listen::{Bound, Error, Listen, NotAnEndpoint, bind};
+pub use listen::{Bound, Error, Listen, bind};
 pub use service::Service;

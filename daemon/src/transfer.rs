@@ -22,6 +22,7 @@ mod habits;
 mod live;
 mod part;
 mod parts;
+mod peers;
 mod plan;
 mod proof;
 mod pulse;

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 
 use causeway::v1::JobState;
 use serde_json::Value;
@@ -53,12 +52,16 @@ fn objects(text: &str) -> Vec<Value> {
 /// Reads stderr up to a line that contains the text.
 fn wait_for(child: &mut Child, text: &str) -> BufReader<std::process::ChildStderr> {
     let mut reader = BufReader::new(child.stderr.take().expect("piped"));
+    read_up_to(&mut reader, text);
+    reader
+}
+
+fn read_up_to(reader: &mut impl BufRead, text: &str) {
     let mut line = String::new();
     while !line.contains(text) {
         line.clear();
         assert!(reader.read_line(&mut line).expect("readable") > 0, "ended before `{text}`");
     }
-    reader
 }
 
 #[test]
@@ -96,14 +99,10 @@ fn submit_with_wait_survives_a_crash_of_the_daemon() {
     let mut child = command(&served.endpoint(), &["submit", "c:b/hang.bin", "gov:b/", "--wait"])
         .spawn()
         .expect("it runs");
-    let _err = wait_for(&mut child, "transferring");
+    let mut err = wait_for(&mut child, "transferring");
     served.kill();
     served.fake.end("J00001", JobState::Succeeded);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "no runtime here; the client is to see the outage"
-    )]
-    std::thread::sleep(Duration::from_millis(300));
+    read_up_to(&mut err, "trying again");
     served.restart();
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(0));

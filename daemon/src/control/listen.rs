@@ -16,11 +16,9 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use causeway_proto::v1;
-use serde::Deserialize;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
@@ -41,48 +39,11 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Where to listen.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
     Unix(PathBuf),
     /// On loopback: nobody is authenticated there.
     Tcp(SocketAddr),
-}
-
-/// A text that says not where to listen.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAnEndpoint {
-    #[error("'{0}' is not an endpoint: expected unix:/PATH or 127.0.0.1:PORT")]
-    Form(String),
-    #[error("'{0}' is not on loopback: listen on 127.0.0.1 or on a Unix socket")]
-    NotLoopback(SocketAddr),
-}
-
-impl FromStr for Listen {
-    type Err = NotAnEndpoint;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let unknown = || NotAnEndpoint::Form(text.to_owned());
-        if let Some(path) = text.strip_prefix("unix:") {
-            // A relative path would depend on where the daemon was started.
-            let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
-            return if path.is_absolute() { Ok(Self::Unix(path)) } else { Err(unknown()) };
-        }
-        let address: SocketAddr = text.parse().map_err(|_| unknown())?;
-        if address.ip().is_loopback() {
-            Ok(Self::Tcp(address))
-        } else {
-            Err(NotAnEndpoint::NotLoopback(address))
-        }
-    }
-}
-
-impl TryFrom<String> for Listen {
-    type Error = NotAnEndpoint;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
 }
 
 impl fmt::Display for Listen {
@@ -200,28 +161,4 @@ async fn router(service: Service) -> Result<Router, Error> {
         .add_service(reflection().build_v1().map_err(Error::Reflection)?)
         // What grpcurl and others still ask for.
         .add_service(reflection().build_v1alpha().map_err(Error::Reflection)?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_endpoint_is_a_socket_or_on_loopback() {
-        for (text, expected) in [
-            ("unix:/run/causeway/control.sock", Listen::Unix("/run/causeway/control.sock".into())),
-            ("unix:///run/control.sock", Listen::Unix("/run/control.sock".into())),
-            ("127.0.0.1:7443", Listen::Tcp(([127, 0, 0, 1], 7443).into())),
-        ] {
-            assert_eq!(text.parse(), Ok(expected), "{text}");
-        }
-        for (text, fault) in [
-            ("unix:control.sock", "is not an endpoint"),
-            ("localhost", "is not an endpoint"),
-            ("0.0.0.0:7443", "is not on loopback"),
-        ] {
-            let refused = text.parse::<Listen>().expect_err(text).to_string();
-            assert!(refused.contains(fault), "{refused}");
-        }
-    }
 }

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::peers::Peers;
 use crate::base::{Pace, RateMeter};
 use crate::model::{Job, JobState, Live, PartNumber, Wait, WaitReason};
 
@@ -22,12 +26,14 @@ struct State {
     waits: BTreeMap<u64, Wait>,
     next_wait: u64,
     paces: Vec<Arc<Pace>>,
+    peers: Peers,
 }
 
 #[derive(Debug)]
 struct Active {
     attempt: u32,
     bytes: Arc<AtomicU64>,
+    outpaced: Arc<Notify>,
 }
 
 /// While it lives, the job is seen to wait.
@@ -39,7 +45,9 @@ pub(super) struct Waiting<'a>(&'a LiveTransfer, u64);
 pub(super) struct PartUnderWay<'a> {
     live: &'a LiveTransfer,
     number: PartNumber,
+    began: Instant,
     bytes: Arc<AtomicU64>,
+    outpaced: Arc<Notify>,
 }
 
 impl LiveTransfer {
@@ -85,9 +93,27 @@ impl LiveTransfer {
 
     pub(super) fn part(&self, number: PartNumber, attempt: u32) -> PartUnderWay<'_> {
         let bytes = Arc::new(AtomicU64::new(0));
-        let active = Active { attempt, bytes: Arc::clone(&bytes) };
+        let outpaced = Arc::new(Notify::new());
+        let active = Active { attempt, bytes: Arc::clone(&bytes), outpaced: Arc::clone(&outpaced) };
         self.lock().parts.insert(number, active);
-        PartUnderWay { live: self, number, bytes }
+        PartUnderWay { live: self, number, began: Instant::now(), bytes, outpaced }
+    }
+
+    /// Tells the parts that are much slower than their peers. Where a limit holds the transfer back,
+    /// no connection is to blame.
+    pub(super) fn compare_parts(&self) {
+        let mut state = self.lock();
+        let State { parts, peers, paces, .. } = &mut *state;
+        let active = parts.iter().map(|(n, p)| (*n, p.attempt, p.bytes.load(Ordering::Relaxed)));
+        if paces.iter().any(|pace| pace.is_waiting()) {
+            *peers = Peers::default();
+            return;
+        }
+        for number in peers.look(active, Instant::now()) {
+            if let Some(part) = parts.get(&number) {
+                part.outpaced.notify_one();
+            }
+        }
     }
 
     /// Counts bytes for the rate alone.
@@ -125,6 +151,17 @@ impl PartUnderWay<'_> {
     /// The counter of this part's bytes.
     pub(super) fn counter(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.bytes)
+    }
+
+    /// Completes when the part is seen to be much slower than its peers.
+    pub(super) async fn outpaced(&self) {
+        self.outpaced.notified().await;
+    }
+
+    /// The part has arrived: a measure for its peers.
+    pub(super) fn arrived(&self, bytes: u64) {
+        let now = Instant::now();
+        self.live.lock().peers.ended(bytes, now.duration_since(self.began), now);
     }
 }
 

@@ -2,10 +2,12 @@
 //! body of UploadPart. Nothing waits for the whole part, so memory does not depend on its size.
 //!
 //! A write fault starts the part again with a fresh connection; the reader mends read faults itself.
+//! A part much slower than its peers is treated likewise, by the side that is slow.
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::live::PartUnderWay;
 use super::reader::{ReadError, Reader, Trace};
 use super::retry::Budget;
 use super::{Fault, Transfer};
@@ -35,6 +37,8 @@ enum Miss {
     Write(blob::Error),
     /// The target took no byte, or gave no answer.
     Stalled,
+    /// The target takes this part much slower than the others.
+    Outpaced,
     /// The target's checksum of the part is not ours.
     Corrupt {
         ours: u64,
@@ -106,10 +110,14 @@ impl Transfer {
         let answer = tokio::select! {
             answer = upload => answer.map_err(Miss::from),
             () = trace.pulse.stalled() => Err(Miss::Stalled),
+            () = outpaced_by_write(&under_way, &trace) => Err(Miss::Outpaced),
         };
         let result = answer.and_then(|ack| agree(&trace, ack));
         match &result {
-            Ok(_) => self.observer.record(Measure::Part { elapsed: began.elapsed() }),
+            Ok(_) => {
+                under_way.arrived(work.range.len);
+                self.observer.record(Measure::Part { elapsed: began.elapsed() });
+            }
             Err(Miss::Corrupt { .. }) => {
                 self.observer.record(Measure::VerificationFailure { stage: "part" });
             }
@@ -147,6 +155,11 @@ impl Transfer {
                 "the target took no byte for 60 s".into(),
                 "check the link",
             ),
+            Miss::Outpaced => target(
+                FailureClass::Transient,
+                "the target takes it much slower than the job's other parts".into(),
+                "it is sent again on a fresh connection",
+            ),
             Miss::Corrupt { ours, theirs } => target(
                 FailureClass::Corrupt,
                 format!("its CRC64NVME is {theirs:016x} there and {ours:016x} here"),
@@ -156,6 +169,18 @@ impl Transfer {
                 target(FailureClass::Transient, reason.clone(), "report this as a bug")
             }
         }
+    }
+}
+
+/// Completes when the part is to start again because its write is slow. A slow read costs less: its
+/// reader goes on from its byte on a fresh connection.
+async fn outpaced_by_write(part: &PartUnderWay<'_>, trace: &Trace) {
+    loop {
+        part.outpaced().await;
+        if !trace.pulse.mostly_reading() {
+            return;
+        }
+        trace.reopen.notify_one();
     }
 }
 
@@ -192,9 +217,11 @@ impl Miss {
             Self::Read(ReadError::Stalled) => Verdict::Congested { write: false },
             Self::Write(error) if slow(error) => Verdict::Congested { write: true },
             Self::Stalled => Verdict::Congested { write: true },
-            Self::Read(_) | Self::Write(_) | Self::Corrupt { .. } | Self::Internal(_) => {
-                Verdict::Unknown
-            }
+            Self::Read(_)
+            | Self::Write(_)
+            | Self::Outpaced
+            | Self::Corrupt { .. }
+            | Self::Internal(_) => Verdict::Unknown,
         }
     }
 
@@ -202,7 +229,9 @@ impl Miss {
         match self {
             Self::Read(error) => error.into_fault(side, failure),
             Self::Write(error) => Fault::of_request(&error, side),
-            Self::Stalled | Self::Corrupt { .. } | Self::Internal(_) => Fault::failed(failure),
+            Self::Stalled | Self::Outpaced | Self::Corrupt { .. } | Self::Internal(_) => {
+                Fault::failed(failure)
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::part::Work;
-use super::{Fault, Transfer};
+use super::{Fault, Transfer, peers};
 use crate::base::Permit;
 use crate::integrity;
 use crate::model::{
@@ -103,6 +103,7 @@ impl Transfer {
         let mut running: JoinSet<Result<(), Fault>> = JoinSet::new();
         let mut stopped = false;
         let mut acquiring: Option<futures::future::BoxFuture<'static, Permit>> = None;
+        let mut look = tokio::time::interval(peers::LOOK_EVERY);
         loop {
             let stopping = self.stop.is_stopping();
             if !stopping && !work.is_empty() && running.len() < self.parts_max {
@@ -128,6 +129,7 @@ impl Transfer {
                         self.spawn(&mut running, part, permit);
                     }
                 }
+                _ = look.tick() => self.live.compare_parts(),
                 () = self.stop.stopping(), if !stopping => {}
             }
         }

@@ -54,7 +54,8 @@ impl Transfer {
     /// # Errors
     /// [`Fault::Failed`] where the transfer cannot work as asked.
     pub async fn draft(&self) -> Result<Draft, Fault> {
-        let (source, warnings) = self.retrying(Side::Source, || self.source.pin()).await?;
+        let (source, mut warnings) = self.retrying(Side::Source, || self.source.pin()).await?;
+        warnings.extend(self.warn_of_overwriting());
         let slots = u32::try_from(self.parts_max).unwrap_or(u32::MAX);
         let plan = PartPlan::new(source.size, self.spec.part_size, slots)
             .map_err(|error| self.refused(Side::Source, "", error.to_string(), ""))?;
@@ -88,6 +89,19 @@ impl Transfer {
                 refuse("the target exists and its checksum does not show it to be the same".into())
             }
         }
+    }
+
+    /// Conditional writes and full-object checksums came to S3 in the same half year: a server that
+    /// lacks the one may well ignore the other, and asking it would mean overwriting something.
+    fn warn_of_overwriting(&self) -> Option<String> {
+        let doubtful = !self.target.habits().full_object && self.only_if_absent();
+        doubtful.then(|| {
+            format!(
+                "the server of {} may ignore If-None-Match: the key is looked at just before the \
+                 object is published, but one that appears in that moment would be overwritten",
+                self.target.name(),
+            )
+        })
     }
 
     /// What S3 would refuse of the object's attributes, said before a byte moves.

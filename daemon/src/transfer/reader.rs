@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
+use tokio::sync::Notify;
 
 use super::pulse::Pulse;
 use super::{Fault, LiveTransfer, Transfer};
@@ -31,13 +32,15 @@ pub(super) enum ReadError {
     Source(#[from] Error),
     #[error("the source sent no byte for {} s", READ_STALL.as_secs())]
     Stalled,
+    #[error("the source sends this part much slower than the job's others")]
+    Outpaced,
 }
 
 impl ReadError {
     pub(super) fn class(&self) -> FailureClass {
         match self {
             Self::Source(error) => error.class(),
-            Self::Stalled => FailureClass::Transient,
+            Self::Stalled | Self::Outpaced => FailureClass::Transient,
         }
     }
 
@@ -45,9 +48,11 @@ impl ReadError {
     pub(super) fn failure(&self, side: Side, remote: &str, resource: &str) -> Failure {
         match self {
             Self::Source(error) => error.to_failure(side),
-            Self::Stalled => Failure::new(self.class(), self.to_string(), "check the link")
-                .on(side, remote.parse().ok())
-                .at("s3:GetObject", resource),
+            Self::Stalled | Self::Outpaced => {
+                Failure::new(self.class(), self.to_string(), "check the link")
+                    .on(side, remote.parse().ok())
+                    .at("s3:GetObject", resource)
+            }
         }
     }
 
@@ -55,7 +60,7 @@ impl ReadError {
     pub(super) fn into_fault(self, side: Side, failure: Failure) -> Fault {
         match self {
             Self::Source(error) => Fault::of_request(&error, side),
-            Self::Stalled => Fault::failed(failure),
+            Self::Stalled | Self::Outpaced => Fault::failed(failure),
         }
     }
 }
@@ -67,12 +72,14 @@ pub(super) struct Trace {
     /// Bytes handed on.
     pub(super) bytes: Arc<AtomicU64>,
     pub(super) pulse: Pulse,
+    /// Tells the reader to go on with a fresh connection.
+    pub(super) reopen: Notify,
 }
 
 impl Trace {
     pub(super) fn new(object_size: u64, range: ByteRange, bytes: Arc<AtomicU64>) -> Arc<Self> {
         let hasher = Mutex::new(PartHasher::new(object_size, range));
-        Arc::new(Self { hasher, bytes, pulse: Pulse::new() })
+        Arc::new(Self { hasher, bytes, pulse: Pulse::new(), reopen: Notify::new() })
     }
 
     pub(super) fn sent(&self) -> u64 {
@@ -178,8 +185,14 @@ impl Reader {
             Some(frames) => frames,
             closed => closed.insert(self.source.read(&self.pinned, self.rest).await?),
         };
-        let next = tokio::time::timeout(READ_STALL, frames.next()).await;
-        match next.map_err(|_| ReadError::Stalled)? {
+        let next = tokio::select! {
+            biased;
+            next = tokio::time::timeout(READ_STALL, frames.next()) => {
+                next.map_err(|_| ReadError::Stalled)?
+            }
+            () = self.trace.reopen.notified() => return Err(ReadError::Outpaced),
+        };
+        match next {
             Some(frame) => Ok(self.cut(frame?)),
             // The frames end with an error when they are short, so this is a source without manners.
             None => Err(ReadError::Stalled),

@@ -200,7 +200,7 @@ impl Transfer {
     }
 
     /// Whether the target must not exist yet. `skip` got here because it did not.
-    fn only_if_absent(&self) -> bool {
+    pub(super) fn only_if_absent(&self) -> bool {
         match self.spec.if_exists {
             IfExists::Fail | IfExists::Skip => true,
             IfExists::Replace => false,

@@ -82,6 +82,18 @@ impl Daemon {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Waits until its log holds this text.
+    pub async fn says(&self, text: &str) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.log().contains(text) {
+            if Instant::now() > deadline {
+                bail!("causewayd does not say `{text}`\n{}", self.log());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
     /// The most memory it ever had resident, in KiB.
     pub fn resident_max_kib(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

@@ -137,7 +137,8 @@ async fn a_presigned_url_is_a_source() -> Result<()> {
 async fn memory_stays_bounded_with_512_mib_parts() -> Result<()> {
     let size = std::env::var("CAUSEWAY_TEST_GIB").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
     let image = Synthetic::new(7, size << 30);
-    let sink = BucketOptions { sink: Some(Sink::default()), ..Default::default() };
+    let sink = Some(Sink { compare: Some(image.clone()) });
+    let sink = BucketOptions { sink, ..Default::default() };
     let gov = EndpointOptions::gov().bucket_with("landing", sink);
     let mut world = World::of(EndpointOptions::commercial().bucket("images"), gov).await?;
     world.config.set("transfer.max_parts_in_flight", 32)?;

@@ -52,7 +52,7 @@ async fn who_asks_is_the_peer_s_uid_or_address() {
     let uid = nix::unistd::getuid();
     assert_eq!(daemon.submit("a", "1").await.actor, format!("uid:{uid}"));
 
-    let listen = "127.0.0.1:0".parse().expect("legal");
+    let listen = Listen::Tcp("127.0.0.1:0".parse().expect("legal"));
     let bound = bind(&listen).await.expect("a free port");
     let Ok(Listen::Tcp(address)) = bound.local_endpoint() else { panic!("bound to TCP") };
     let service = Service::new(daemon.ledger.clone(), daemon.engine.clone(), daemon.stop.clone());

@@ -16,6 +16,12 @@ use crate::store::bucket::Sink;
 /// Bytes that go to disk in one trip to the blocking pool.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// A body up to this size that is found nowhere in a sink's object is kept as a stray: a client may
+/// probe with a tiny upload that it aborts. Completing it is refused.
+const STRAY_BYTES_MAX: u64 = 1024;
+/// Where in the object a stray is said to stand.
+const NOWHERE: u64 = u64::MAX;
+
 /// Takes frames in order and becomes a content.
 #[derive(Debug)]
 pub(crate) enum Receiver {
@@ -161,9 +167,13 @@ impl Comparison {
         if self.offset.is_none() && !self.start.is_empty() {
             // Too short for a head: it can only be the end of the object.
             let start = std::mem::take(&mut self.start);
-            self.offset = self.source.size().checked_sub(len);
+            let end = self.source.size().checked_sub(len);
+            self.offset = end.filter(|end| self.source.matches(*end, &start));
             match self.offset {
                 Some(_) => self.write(&start),
+                None if len <= STRAY_BYTES_MAX => {
+                    return Ok((Content::Memory(start.into()), Some(NOWHERE)));
+                }
                 None => self.wrong = Some(0),
             }
         }

@@ -63,6 +63,9 @@ impl Partition {
         if received.content.len() > PUT_BYTES_MAX {
             return Err(s3_error!(EntityTooLarge));
         }
+        if received.compared_at.is_some_and(|at| at != 0) {
+            return Err(s3_error!(BadDigest, "these are not the bytes the sink compares with"));
+        }
         let object = StoredObject {
             key: input.key,
             version_id: None,

@@ -24,7 +24,8 @@ pub struct BucketOptions {
 #[derive(Debug, Clone, Default)]
 pub struct Sink {
     /// Every uploaded byte is compared with this object; parts have to start at whole MiB of it. What
-    /// passed can be read again, though it is not kept.
+    /// passed can be read again, though it is not kept. A tiny part of other bytes is taken, for
+    /// clients that probe, but never completed.
     pub compare: Option<Synthetic>,
 }
 

@@ -97,6 +97,14 @@ async fn a_comparing_sink_takes_the_right_bytes_in_the_right_place_only() {
     let call = s3.upload_part().bucket("bucket").key("k").upload_id(&upload).part_number(4);
     assert_eq!(refused(call.body(wrong.into()).send().await), "BadDigest");
 
+    // A client that probes with a tiny part may abort it, and may not complete it.
+    let probe = create(&s3, "k").await;
+    let stray = part(&s3, "k", &probe, 1, b"what is this server like?".to_vec()).await;
+    let call = s3.complete_multipart_upload().bucket("bucket").key("k").upload_id(&probe);
+    assert_eq!(refused(call.multipart_upload(list(vec![stray])).send().await), "BadDigest");
+    let put = s3.put_object().bucket("bucket").key("k").body(b"other".to_vec().into());
+    assert_eq!(refused(put.send().await), "BadDigest");
+
     let complete = |parts| {
         let call = s3.complete_multipart_upload().bucket("bucket").key("k").upload_id(&upload);
         call.multipart_upload(list(parts)).send()

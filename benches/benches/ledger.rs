@@ -1,0 +1,122 @@
+//! What durability costs: a submission, a claim and a part's fact, each on disk before it is answered,
+//! by one caller and by the many whose flushes are shared.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use causewayd::base::NoObserver;
+use causewayd::ledger::{Lanes, Ledger};
+use causewayd::model::{
+    Change, Job, Labels, PartDigest, PartFact, PartNumber, PartPlan, PinnedObject, Submission,
+    TransferSpec, UploadId,
+};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use tokio::runtime::Runtime;
+
+const CALLERS: [u32; 2] = [1, 64];
+const ANY: Lanes = Lanes { small: true, large: true };
+const LEASE: Duration = Duration::from_secs(3600);
+/// 10,000 parts.
+const LARGEST: u64 = 5_000_000_000_000;
+
+fn submission() -> Submission {
+    let spec = TransferSpec {
+        source: "commercial:images/ami-0abc.bin".parse().expect("legal"),
+        target: "gov:landing/ami-0abc.bin".parse().expect("legal"),
+        verify: Default::default(),
+        if_exists: Default::default(),
+        part_size: None,
+        storage_class: None,
+        encryption: None,
+        tags: Default::default(),
+        expect_blake3: None,
+    };
+    Submission { spec, priority: 0, labels: Labels::new(), idempotency_key: None }
+}
+
+fn fact(number: u32) -> PartFact {
+    let digest = PartDigest { len: LARGEST / 10_000, crc64nvme: 1, subtrees: vec![[7; 32]; 12] };
+    let number = PartNumber::new(number).expect("legal");
+    PartFact { number, etag: "e".repeat(32), digest, attempts: 1, bytes_sent: LARGEST / 10_000 }
+}
+
+/// A claimed job of 10,000 parts whose upload has begun.
+async fn uploading(ledger: &Ledger) -> (Job, u64) {
+    ledger.submit(submission(), "uid:0").await.expect("room");
+    let job = ledger.claim(ANY, LEASE).await.expect("readable").expect("just submitted");
+    let token = job.lease.as_ref().expect("claimed").token;
+    let source = Box::new(PinnedObject {
+        size: LARGEST,
+        etag: "e".into(),
+        version_id: None,
+        last_modified: None,
+        headers: Default::default(),
+        metadata: Default::default(),
+        tags: Default::default(),
+        crc64nvme: None,
+    });
+    let plan = PartPlan::new(LARGEST, None, 64).expect("legal");
+    ledger
+        .apply(job.id, token, Change::Plan { source, plan, warnings: vec![] })
+        .await
+        .expect("ours");
+    let job = ledger.apply(job.id, token, Change::Upload(UploadId("u".into()))).await;
+    (job.expect("ours"), token)
+}
+
+fn in_a_ledger(c: &mut Criterion, measure: impl Fn(&mut Criterion, &Runtime, &Ledger)) {
+    let runtime = Runtime::new().expect("threads");
+    let dir = tempfile::tempdir().expect("room");
+    let ledger = runtime.block_on(async { Ledger::open(dir.path(), Arc::new(NoObserver)) });
+    let ledger = ledger.expect("a directory of our own");
+    measure(c, &runtime, &ledger);
+    runtime.block_on(ledger.close()).expect("on disk");
+}
+
+fn submit(c: &mut Criterion) {
+    in_a_ledger(c, |c, runtime, ledger| {
+        let mut group = c.benchmark_group("submit");
+        group.measurement_time(Duration::from_secs(4)).sample_size(20);
+        for callers in CALLERS {
+            group.throughput(Throughput::Elements(callers.into()));
+            group.bench_function(BenchmarkId::new("callers", callers), |b| {
+                let submit = async || {
+                    let one = |_| ledger.submit(submission(), "uid:0");
+                    futures::future::join_all((0..callers).map(one)).await
+                };
+                b.iter(|| runtime.block_on(submit()));
+            });
+        }
+    });
+}
+
+fn claim(c: &mut Criterion) {
+    in_a_ledger(c, |c, runtime, ledger| {
+        let claim = async || {
+            ledger.submit(submission(), "uid:0").await.expect("room");
+            ledger.claim(ANY, LEASE).await.expect("readable").expect("just submitted")
+        };
+        c.bench_function("submit and claim", |b| b.iter(|| runtime.block_on(claim())));
+    });
+}
+
+fn part(c: &mut Criterion) {
+    in_a_ledger(c, |c, runtime, ledger| {
+        let (job, token) = runtime.block_on(uploading(ledger));
+        let mut group = c.benchmark_group("part");
+        group.measurement_time(Duration::from_secs(4)).sample_size(20);
+        for callers in CALLERS {
+            group.throughput(Throughput::Elements(callers.into()));
+            group.bench_function(BenchmarkId::new("callers", callers), |b| {
+                let record = async || {
+                    let one = |number| ledger.record_part(job.id, token, fact(number));
+                    futures::future::join_all((1..=callers).map(one)).await
+                };
+                b.iter(|| runtime.block_on(record()));
+            });
+        }
+    });
+}
+
+criterion_group!(benches, submit, claim, part);
+criterion_main!(benches);
