@@ -3,7 +3,7 @@
 use super::Error;
 use crate::model::Side;
 
-/// What a person can do; empty where trying again is all there is.
+/// What a person can do; empty where nobody knows.
 pub(super) fn remedy(error: &Error, side: Side) -> String {
     let exchange = error.exchange();
     let bucket = exchange.resource.split('/').next().unwrap_or_default();
@@ -40,11 +40,17 @@ pub(super) fn remedy(error: &Error, side: Side) -> String {
         Error::Untrusted(_) => "name the authority that signed it as the remote's ca_bundle, or \
                                 check that the endpoint is the one you mean"
             .to_owned(),
-        Error::Conflict(_)
-        | Error::Throttled(_)
-        | Error::ServerFault(_)
-        | Error::Unanswered(_)
-        | Error::Corrupt(_) => String::new(),
+        Error::Throttled(_) => {
+            let remote = exchange.remote.as_ref().map_or("REMOTE", |remote| remote.as_str());
+            format!("it is tried again; `causeway limits set {remote}` keeps below what it takes")
+        }
+        Error::Conflict(_) | Error::ServerFault(_) => {
+            "it is tried again; if it stays, ask whoever runs the server".to_owned()
+        }
+        Error::Unanswered(_) => {
+            "it is tried again; if it stays, check the route, the firewall and DNS".to_owned()
+        }
+        Error::Corrupt(_) => "check this host and its network: bytes change on the way".to_owned(),
     }
 }
 

@@ -27,6 +27,8 @@ struct State {
     next_wait: u64,
     paces: Vec<Arc<Pace>>,
     peers: Peers,
+    /// What went wrong last, and the bytes that had passed by then.
+    trouble: Option<(u64, String)>,
 }
 
 #[derive(Debug)]
@@ -72,7 +74,7 @@ impl LiveTransfer {
         let under_way: u64 = state.parts.values().map(|p| p.bytes.load(Ordering::Relaxed)).sum();
         let parts_active: Vec<_> = state.parts.iter().map(|(n, p)| (*n, p.attempt)).collect();
         Live {
-            wait: state.wait(),
+            wait: state.wait(self.meter.total()),
             bytes_done: self.acknowledged.load(Ordering::Relaxed) + under_way,
             bytes_per_second: self.meter.per_second(),
             parts_active,
@@ -89,6 +91,11 @@ impl LiveTransfer {
         state.next_wait += 1;
         state.waits.insert(id, Wait { reason, detail });
         Waiting(self, id)
+    }
+
+    /// Something went wrong that is tried again. It is told until a byte moves.
+    pub(super) fn trouble(&self, failure: String) {
+        self.lock().trouble = Some((self.meter.total(), failure));
     }
 
     pub(super) fn part(&self, number: PartNumber, attempt: u32) -> PartUnderWay<'_> {
@@ -128,8 +135,8 @@ impl LiveTransfer {
 
 impl State {
     /// Credentials stop everything, so they come first; a retry is worth a word only while nothing
-    /// else moves; a limit is, whenever it holds somebody back.
-    fn wait(&self) -> Option<Wait> {
+    /// else moves; a limit is, whenever it holds somebody back. `passed` is the bytes so far.
+    fn wait(&self, passed: u64) -> Option<Wait> {
         let credentials = |wait: &&Wait| wait.reason == WaitReason::Credentials;
         if let Some(wait) = self.waits.values().find(credentials) {
             return Some(wait.clone());
@@ -138,6 +145,9 @@ impl State {
             && let Some(wait) = self.waits.values().next()
         {
             return Some(wait.clone());
+        }
+        if let Some((_, failure)) = self.trouble.as_ref().filter(|(then, _)| *then == passed) {
+            return Some(Wait { reason: WaitReason::Retry, detail: failure.clone() });
         }
         let paced = self.paces.iter().any(|pace| pace.is_waiting());
         paced.then(|| Wait {
@@ -196,6 +206,10 @@ mod tests {
             let _credentials = live.wait(WaitReason::Credentials, "expired".into());
             assert_eq!(live.snapshot().wait.map(|w| w.reason), Some(WaitReason::Credentials));
         }
+        live.trouble("no answer".into());
+        let told = live.snapshot().wait.map(|wait| wait.detail);
+        assert_eq!(told.as_deref(), Some("no answer"), "until a byte moves");
+        live.passed(1);
         let seen = live.snapshot();
         assert_eq!((seen.bytes_done, seen.wait), (10, None));
         assert!(seen.parts_active.is_empty());

@@ -94,8 +94,7 @@ impl Transfer {
         let trace = Trace::new(work.source.size, work.range, under_way.counter());
         let reader = Reader::new(
             self,
-            Arc::clone(&self.source),
-            Arc::clone(&work.source),
+            self.origin(Arc::clone(&work.source)),
             work.range,
             Some(Arc::clone(self.target.pace())),
             Arc::clone(&trace),
@@ -146,14 +145,13 @@ impl Transfer {
         };
         match miss {
             Miss::Read(error) => {
-                let resource = self.spec.source.to_string();
-                (Side::Source, error.failure(Side::Source, self.source.name(), &resource))
+                (Side::Source, self.origin(Arc::clone(&work.source)).failure(error))
             }
             Miss::Write(error) => (Side::Target, error.to_failure(Side::Target)),
             Miss::Stalled => target(
                 FailureClass::Transient,
                 "the target took no byte for 60 s".into(),
-                "check the link",
+                "it is sent again; if it stays, check the link",
             ),
             Miss::Outpaced => target(
                 FailureClass::Transient,

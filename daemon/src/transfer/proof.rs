@@ -6,11 +6,11 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::part::PART_MEMORY;
 use super::plan::Draft;
-use super::reader::{ReadError, Reader, Trace};
+use super::reader::{Origin, ReadError, Reader, Trace};
 use super::retry::Budget;
 use super::{Fault, Transfer};
 use crate::base::{Measure, clock};
-use crate::blob::{Existing, S3Object, Source};
+use crate::blob::{Existing, S3Object};
 use crate::integrity;
 use crate::model::digest::crc64nvme_to_base64;
 use crate::model::{
@@ -78,14 +78,18 @@ impl Transfer {
     ) -> Result<(), Fault> {
         let address = self.target.address().clone();
         let object = S3Object::new(Arc::clone(self.target.remote()), address);
-        let object: Arc<dyn Source> = Arc::new(object);
-        let pinned = Arc::new(existing.pinned());
+        let origin = Origin {
+            side: Side::Target,
+            object: Arc::new(object),
+            pinned: Arc::new(existing.pinned()),
+            resource: self.target.address().resource(),
+        };
         let ranges: Vec<ByteRange> = match plan.parts() {
             0 => vec![plan.whole()],
             _ => plan.numbers().filter_map(|number| plan.range(number)).collect(),
         };
-        let hashes = futures::stream::iter(ranges)
-            .map(|range| self.hash_back(Arc::clone(&object), Arc::clone(&pinned), range));
+        let hashes =
+            futures::stream::iter(ranges).map(|range| self.hash_back(origin.clone(), range));
         let parts: Vec<_> = hashes.buffered(self.parts_max).try_collect().await?;
         let found = integrity::merge(plan, &parts)?;
         if found == digest {
@@ -94,24 +98,17 @@ impl Transfer {
         Err(self.unproven(&format!("it reads back as BLAKE3 {}", found.blake3_hex())))
     }
 
-    async fn hash_back(
-        &self,
-        object: Arc<dyn Source>,
-        pinned: Arc<PinnedObject>,
-        range: ByteRange,
-    ) -> Result<PartDigest, Fault> {
+    async fn hash_back(&self, origin: Origin, range: ByteRange) -> Result<PartDigest, Fault> {
         let mut budget = Budget::default();
         loop {
             let permit = self.stop.or_soon(self.seat.acquire()).await?;
             let _memory = self.memory.reserve(PART_MEMORY).await;
-            let hash = self.hash_range(Arc::clone(&object), Arc::clone(&pinned), range);
-            let error = match self.stop.or_now(hash).await? {
+            let error = match self.stop.or_now(self.hash_range(origin.clone(), range)).await? {
                 Ok(digest) => return digest.map_err(Fault::from),
                 Err(error) => error,
             };
             drop(permit);
-            let failure =
-                error.failure(Side::Target, self.target.name(), &self.target.address().resource());
+            let failure = origin.failure(&error);
             match budget.spend(failure.class) {
                 Some(pause) => self.pause(Side::Target, &failure, pause).await?,
                 None => return Err(error.into_fault(Side::Target, failure)),
@@ -121,12 +118,11 @@ impl Transfer {
 
     async fn hash_range(
         &self,
-        object: Arc<dyn Source>,
-        pinned: Arc<PinnedObject>,
+        origin: Origin,
         range: ByteRange,
     ) -> Result<Result<PartDigest, integrity::Error>, ReadError> {
-        let trace = Trace::new(pinned.size, range, Arc::default());
-        let mut reader = Reader::new(self, object, pinned, range, None, Arc::clone(&trace));
+        let trace = Trace::new(origin.pinned.size, range, Arc::default());
+        let mut reader = Reader::new(self, origin, range, None, Arc::clone(&trace));
         while let Some(frame) = reader.next().await {
             frame?;
         }

@@ -44,24 +44,45 @@ impl ReadError {
         }
     }
 
-    /// The same, told to a person, of an object at this remote.
-    pub(super) fn failure(&self, side: Side, remote: &str, resource: &str) -> Failure {
-        match self {
-            Self::Source(error) => error.to_failure(side),
-            Self::Stalled | Self::Outpaced => {
-                Failure::new(self.class(), self.to_string(), "check the link")
-                    .on(side, remote.parse().ok())
-                    .at("s3:GetObject", resource)
-            }
-        }
-    }
-
     /// What becomes of the transfer when no retry mends it.
     pub(super) fn into_fault(self, side: Side, failure: Failure) -> Fault {
         match self {
             Self::Source(error) => Fault::of_request(&error, side),
             Self::Stalled | Self::Outpaced => Fault::failed(failure),
         }
+    }
+}
+
+/// What is read: one version of an object, at one side of the transfer.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    pub(super) side: Side,
+    pub(super) object: Arc<dyn Source>,
+    pub(super) pinned: Arc<PinnedObject>,
+    /// As people know it.
+    pub(super) resource: String,
+}
+
+impl Origin {
+    /// The error, told to a person.
+    pub(super) fn failure(&self, error: &ReadError) -> Failure {
+        match error {
+            ReadError::Source(error) => error.to_failure(self.side),
+            ReadError::Stalled | ReadError::Outpaced => {
+                let remedy = "it is asked for again; if it stays, check the link";
+                Failure::new(error.class(), error.to_string(), remedy)
+                    .on(self.side, self.object.name().parse().ok())
+                    .at("s3:GetObject", self.resource.clone())
+            }
+        }
+    }
+}
+
+impl Transfer {
+    /// The source object, at the version that was pinned.
+    pub(super) fn origin(&self, pinned: Arc<PinnedObject>) -> Origin {
+        let resource = self.spec.source.to_string();
+        Origin { side: Side::Source, object: Arc::clone(&self.source), pinned, resource }
     }
 }
 
@@ -104,8 +125,7 @@ impl Trace {
 
 /// Reads one range.
 pub(super) struct Reader {
-    source: Arc<dyn Source>,
-    pinned: Arc<PinnedObject>,
+    origin: Origin,
     /// What is still to come.
     rest: ByteRange,
     frames: Option<Frames>,
@@ -121,15 +141,13 @@ impl Reader {
     /// A reader of `range` for this transfer. With `target` the bytes are paced on their way there.
     pub(super) fn new(
         transfer: &Transfer,
-        source: Arc<dyn Source>,
-        pinned: Arc<PinnedObject>,
+        origin: Origin,
         range: ByteRange,
         target: Option<Arc<Pace>>,
         trace: Arc<Trace>,
     ) -> Self {
         Self {
-            source,
-            pinned,
+            origin,
             rest: range,
             frames: None,
             resumes: 0,
@@ -171,9 +189,11 @@ impl Reader {
                 self.rest.len = 0;
                 return Some(Err(error));
             }
-            let measure = Measure::Retry { remote: self.source.name(), class };
+            let measure = Measure::Retry { remote: self.origin.object.name(), class };
             self.observer.record(measure);
-            tracing::debug!(%error, at = self.rest.start, "resuming the read");
+            let failure = self.origin.failure(&error);
+            tracing::debug!(%failure, at = self.rest.start, "resuming the read");
+            self.live.trouble(failure.to_string());
             tokio::time::sleep(RESUME.delay(self.resumes)).await;
         }
         None
@@ -183,7 +203,7 @@ impl Reader {
     async fn frame(&mut self) -> Result<Bytes, ReadError> {
         let frames = match &mut self.frames {
             Some(frames) => frames,
-            closed => closed.insert(self.source.read(&self.pinned, self.rest).await?),
+            closed => closed.insert(self.origin.object.read(&self.origin.pinned, self.rest).await?),
         };
         let next = tokio::select! {
             biased;
@@ -215,7 +235,7 @@ impl Reader {
         self.resumes = 0;
         self.rest = self.rest.skip(bytes);
         self.trace.update(frame);
-        self.source.pace().bytes(Direction::Read, bytes).await;
+        self.origin.object.pace().bytes(Direction::Read, bytes).await;
         if let Some(target) = &self.target {
             target.bytes(Direction::Write, bytes).await;
         }

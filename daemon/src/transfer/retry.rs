@@ -89,6 +89,7 @@ impl Transfer {
             FailureClass::Credentials => WaitReason::Credentials,
             _ => WaitReason::Retry,
         };
+        self.live.trouble(failure.to_string());
         let _waiting = self.live.wait(reason, failure.to_string());
         self.stop.or_soon(tokio::time::sleep(pause)).await
     }

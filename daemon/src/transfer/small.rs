@@ -44,8 +44,7 @@ impl Transfer {
                 Err(error) => error,
             };
             drop(permit);
-            let resource = self.spec.source.to_string();
-            let failure = error.failure(Side::Source, self.source.name(), &resource);
+            let failure = self.origin(Arc::clone(&pinned)).failure(&error);
             match budget.spend(error.class()) {
                 Some(pause) => self.pause(Side::Source, &failure, pause).await?,
                 None => return Err(error.into_fault(Side::Source, failure)),
@@ -56,8 +55,7 @@ impl Transfer {
     async fn read_whole(&self, pinned: &Arc<PinnedObject>) -> Result<Bytes, ReadError> {
         let range = ByteRange { start: 0, len: pinned.size };
         let trace = Trace::new(pinned.size, range, Arc::default());
-        let source = Arc::clone(&self.source);
-        let mut reader = Reader::new(self, source, Arc::clone(pinned), range, None, trace);
+        let mut reader = Reader::new(self, self.origin(Arc::clone(pinned)), range, None, trace);
         let mut bytes = BytesMut::with_capacity(usize::try_from(pinned.size).unwrap_or_default());
         while let Some(frame) = reader.next().await {
             bytes.extend_from_slice(&frame?);

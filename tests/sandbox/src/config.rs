@@ -95,6 +95,14 @@ impl DaemonConfig {
         Ok(())
     }
 
+    /// One key, if it is set.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<Value> {
+        let mut keys = path.split('.');
+        let first = self.table.get(keys.next()?)?;
+        keys.try_fold(first, |value, key| value.get(key)).cloned()
+    }
+
     /// What `causeway --endpoint` takes.
     #[must_use]
     pub fn control_endpoint(&self) -> String {
