@@ -151,6 +151,7 @@ async fn serve(
         }),
     };
     tasks.spawn(telemetry::serve(doors.telemetry, endpoints, shutdown.clone()));
+    tasks.spawn(daemon.reaper().run(shutdown.clone()));
     tasks.spawn(Arc::clone(&daemon).watch_identities(shutdown.clone()));
     tasks.spawn(lifecycle::watchdog(shutdown.clone()));
     let service =

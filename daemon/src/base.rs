@@ -14,6 +14,8 @@ pub mod slots;
 pub use backoff::Backoff;
 pub use memory::{MemoryBudget, Reservation};
 pub use meter::RateMeter;
-pub use observe::{Direction, Measure, NoObserver, Observe, SharedObserver};
+pub use observe::{
+    CrashPoint, Direction, Measure, NoObserver, Observe, SharedObserver, crash_point,
+};
 pub use pace::{Limits, Pace};
 pub use slots::{Lane, Permit, Seat, Slots, Verdict};

@@ -42,7 +42,8 @@ pub use list::{ListedObject, Page, list};
 pub use presigned::PresignedObject;
 pub use s3::S3Object;
 pub use target::{
-    Attributes, CreatedUpload, ListedPart, PartAck, PartError, PartFrames, S3Target, SealedPart,
+    Attributes, CreatedUpload, ListedPart, ListedUpload, PartAck, PartError, PartFrames, S3Target,
+    SealedPart,
 };
 
 use crate::base::Pace;

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::base::Limits;
 use crate::control::Listen;
@@ -57,6 +58,8 @@ pub struct Transfer {
     pub memory_budget: ByteCount,
     pub max_active_jobs: u32,
     pub max_parts_in_flight: u32,
+    /// How long a failed job keeps what it uploaded, for a retry.
+    pub failed_upload_retention: Duration,
     /// What a job gets that does not say.
     pub verify: Verify,
     /// What a job gets that does not say.

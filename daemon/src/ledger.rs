@@ -27,6 +27,7 @@ mod query;
 mod record;
 mod space;
 mod store;
+mod uploads;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,7 @@ pub use actor::Actor;
 pub use claim::Lanes;
 pub use error::Error;
 pub use query::{Counts, Event, Events, Filter, PAGE_SIZE_MAX, Page};
+pub use uploads::BegunUpload;
 
 use crate::base::{SharedObserver, clock};
 use crate::integrity;
@@ -194,7 +196,7 @@ impl Ledger {
     ) -> Result<(Job, Ticket), Error> {
         let mut entry = Entry::new("control", actor, Some(id)).with("change", &change.as_str())?;
         match &change {
-            Change::Pause | Change::Resume | Change::Cancel | Change::Retry => {}
+            Change::Pause | Change::Resume | Change::Cancel | Change::Retry | Change::Expire => {}
             Change::Reprioritize(priority) => entry = entry.with("priority", priority)?,
             other => {
                 let why = "only its worker may change so";
@@ -242,6 +244,7 @@ impl Ledger {
             .map_err(|source| Error::Illegal { id: before.id, source })?;
         draft.job(Some(before), &after)?;
         desk.drop_parts(&mut draft, before, &after)?;
+        draft.upload(before, &after)?;
         if after.state.is_terminal() && after.state != before.state {
             draft.audit(end_of(&after, actor)?);
         }

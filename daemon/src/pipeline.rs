@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{Lane, Measure, MemoryBudget, Pace, SharedObserver, Slots};
+use crate::base::{
+    CrashPoint, Lane, Measure, MemoryBudget, Pace, SharedObserver, Slots, crash_point,
+};
 use crate::blob::{self, PresignedObject, S3Object, S3Target, Source};
 use crate::ledger::{self, Ledger};
 use crate::model::{
@@ -145,6 +147,7 @@ impl Pipeline {
         let job = self.ledger.get(record.job)?;
         match transfer.abort(&job).await {
             Ok(()) => {
+                crash_point(&self.observer, CrashPoint::UploadAborted).await;
                 record.apply(Change::Stop).await?;
                 self.finished(job.kind, JobState::Cancelled);
                 Ok(())

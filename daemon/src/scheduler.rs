@@ -9,10 +9,13 @@
 //! Pause and cancel come as facts through the ledger's events, like everything else: the scheduler
 //! sees the intent of a job that runs here, and tells its worker to stop.
 
+mod reaper;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub use reaper::Reaper;
 use tokio::sync::watch;
 use tokio::task::{self, JoinSet};
 use tokio_util::sync::CancellationToken;

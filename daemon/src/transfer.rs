@@ -32,6 +32,7 @@ pub mod retry;
 mod seal;
 mod small;
 mod stop;
+mod unrecorded;
 
 use std::sync::Arc;
 
@@ -69,9 +70,15 @@ impl Transfer {
     /// [`Fault::Failed`] where it cannot be carried, [`Fault::Stopped`] where it was asked to stop:
     /// what was done stays recorded.
     pub async fn run(mut self, mut job: Job) -> Result<Receipt, Fault> {
-        let habits = self.find_habits().await?;
+        let habits = self.find_habits(job.submitted_at).await?;
         self.target = self.target.with_habits(habits);
         let transfer = Arc::new(self);
+        let begun_before = job.attempts > 1;
+        let records_none =
+            matches!(job.transfer, TransferState::Unplanned | TransferState::Planned { .. });
+        if begun_before && records_none {
+            transfer.abort_unrecorded(job.submitted_at).await?;
+        }
         let mut replan = true;
         loop {
             transfer.live.at(&job);

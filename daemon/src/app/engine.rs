@@ -22,7 +22,7 @@ use crate::model::{
 };
 use crate::pipeline::{Pipeline, Remotes};
 use crate::remote::Remote;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Reaper, Scheduler};
 use crate::telemetry::{ConcurrencyLimit, JobBytes, Snapshot};
 use crate::transfer::{Fault, Record};
 
@@ -37,6 +37,8 @@ pub(super) struct Daemon {
     started_at: Timestamp,
     data_dir: PathBuf,
     defaults: Defaults,
+    /// How long a failed job keeps what it uploaded.
+    retention: Duration,
     pipeline: Pipeline,
     scheduler: Arc<Scheduler>,
     /// What is wrong with a remote, by its name.
@@ -71,6 +73,7 @@ impl Daemon {
         Arc::new(Self {
             started_at: clock::now(),
             data_dir: config.data_dir.clone(),
+            retention: transfer.failed_upload_retention,
             defaults: Defaults { verify: transfer.verify, if_exists: transfer.if_exists },
             scheduler: Scheduler::new(pipeline.clone(), active_max, drain_timeout),
             pipeline,
@@ -80,6 +83,13 @@ impl Daemon {
 
     pub(super) fn scheduler(&self) -> &Arc<Scheduler> {
         &self.scheduler
+    }
+
+    /// What cleans up after the jobs.
+    pub(super) fn reaper(&self) -> Reaper {
+        let Pipeline { ledger, remotes, .. } = &self.pipeline;
+        let (ledger, remotes) = (ledger.clone(), Arc::clone(remotes));
+        Reaper { ledger, remotes, retention: self.retention }
     }
 
     pub(super) fn ledger(&self) -> &Ledger {

@@ -50,10 +50,58 @@ pub enum Measure<'a> {
     JobFinished { kind: &'static str, outcome: &'static str },
 }
 
+/// Where a crash costs most: between an act and its record. Simulations end the daemon here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CrashPoint {
+    /// CreateMultipartUpload said yes, and its id is not written yet.
+    UploadCreated,
+    /// The upload's id is on disk, and no part was sent.
+    UploadRecorded,
+    /// UploadPart said yes, and the part's fact is not written yet.
+    PartAcknowledged,
+    /// The digest is on disk, and the act that publishes was not asked for.
+    BeforePublishing,
+    /// The object stands, and it is not written yet.
+    Published,
+    /// The upload is aborted, and the job is not cancelled yet.
+    UploadAborted,
+    /// The database is on disk, and the audit log is not.
+    LedgerFlushed,
+}
+
+impl CrashPoint {
+    /// Every point.
+    pub const ALL: [Self; 7] = [
+        Self::UploadCreated,
+        Self::UploadRecorded,
+        Self::PartAcknowledged,
+        Self::BeforePublishing,
+        Self::Published,
+        Self::UploadAborted,
+        Self::LedgerFlushed,
+    ];
+}
+
 /// Whoever counts. Called on the data path: it must neither block nor allocate much.
 pub trait Observe: Send + Sync + fmt::Debug {
     /// Takes one measure.
     fn record(&self, measure: Measure<'_>);
+
+    /// Whether the daemon ends here, as if it were killed.
+    #[cfg(feature = "testing")]
+    fn dies_at(&self, _: CrashPoint) -> bool {
+        false
+    }
+}
+
+/// Goes no further where a simulation says that the daemon ends here.
+pub async fn crash_point(observer: &SharedObserver, point: CrashPoint) {
+    #[cfg(feature = "testing")]
+    if observer.dies_at(point) {
+        std::future::pending::<()>().await;
+    }
+    #[cfg(not(feature = "testing"))]
+    let _ = (observer, point);
 }
 
 /// How the observer is handed around.

@@ -134,7 +134,7 @@ impl Error {
     }
 
     /// The server said 200, and what it said cannot be read.
-    pub(super) fn is_unreadable(&self) -> bool {
+    pub fn is_unreadable(&self) -> bool {
         matches!(self, Self::ServerFault(exchange) if exchange.status == Some(200))
     }
 

@@ -14,7 +14,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
 pub use attributes::Attributes;
-pub use upload::{CreatedUpload, ListedPart, PartAck, PartError, PartFrames, SealedPart};
+pub use upload::{
+    CreatedUpload, ListedPart, ListedUpload, PartAck, PartError, PartFrames, SealedPart,
+};
 
 use super::call::{ANSWER_PATIENCE, Caller, Operation};
 use super::head::{Existing, head, real_version, unquoted};

@@ -1,6 +1,7 @@
 //! The sections of the file, but for the remotes.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use toml::Table;
 
@@ -15,6 +16,7 @@ const UNIX_PATH_BYTES_MAX: usize = 107;
 /// Buffered bytes that a part in flight needs to make progress.
 const PART_MEMORY: ByteCount = ByteCount::mib(1);
 const MEMORY_BUDGET_MIN: ByteCount = ByteCount::mib(16);
+const FAILED_UPLOAD_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 const PARTS_IN_FLIGHT_MAX: u32 = 1024;
 const ACTIVE_JOBS_MAX: u32 = 1024;
 
@@ -97,10 +99,12 @@ fn transfer(mut section: Section<'_>) -> Transfer {
     let memory_budget: Option<ByteCount> = section.quantity("memory_budget");
     let jobs = section.number("max_active_jobs", 1..=ACTIVE_JOBS_MAX);
     let parts = section.number("max_parts_in_flight", 1..=PARTS_IN_FLIGHT_MAX);
+    let retention = section.parsed("failed_upload_retention", "a text with a unit", duration);
     let transfer = Transfer {
         memory_budget: memory_budget.unwrap_or(ByteCount::mib(256)),
         max_active_jobs: jobs.unwrap_or(8),
         max_parts_in_flight: parts.unwrap_or(64),
+        failed_upload_retention: retention.unwrap_or(FAILED_UPLOAD_RETENTION),
         verify: section.word("verify", &verifies).unwrap_or_default(),
         if_exists: section.word("if_exists", &if_exists).unwrap_or_default(),
     };
@@ -120,4 +124,12 @@ fn transfer(mut section: Section<'_>) -> Transfer {
     }
     section.finish();
     transfer
+}
+
+/// Such as `12h` or `7d`; a day has 24 hours.
+fn duration(text: &str) -> Result<Duration, String> {
+    let problem = || format!("'{}' is no length of time: expected such as 12h or 7d", shown(text));
+    let span: jiff::Span = text.parse().map_err(|_| problem())?;
+    let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
+    duration.ok().and_then(|duration| duration.try_into().ok()).ok_or_else(problem)
 }

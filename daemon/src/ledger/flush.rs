@@ -257,6 +257,10 @@ impl Cycle {
         }
         let begin = Instant::now();
         self.store.flush().map_err(|error| storage_fault(&error))?;
+        #[cfg(feature = "testing")]
+        if self.observer.dies_at(crate::base::CrashPoint::LedgerFlushed) {
+            return Err(Fault::Closed);
+        }
         self.audit.append(&self.backlog).map_err(|error| Fault::Audit(Arc::new(error)))?;
         self.observer.record(Measure::LedgerFlush { elapsed: begin.elapsed() });
         self.backlog.clear();

@@ -1,4 +1,4 @@
-//! The database: nine sled trees under one transaction, and the only place that knows sled's ways.
+//! The database: ten sled trees under one transaction, and the only place that knows sled's ways.
 //!
 //! # Crash consistency
 //! A [`Writes`] is recovered whole or not at all: it is one sled transaction over all trees. sled
@@ -50,6 +50,8 @@ pub(super) enum Table {
     Queue,
     /// [`key::part`] -> the part's fact.
     Parts,
+    /// The job and its upload -> an upload that may exist at a target.
+    Uploads,
     /// Idempotency key -> the job it made.
     Keys,
     /// Cursor -> the job as it was then.
@@ -63,11 +65,12 @@ pub(super) enum Table {
 }
 
 impl Table {
-    const ALL: [(Self, &'static str); 9] = [
+    const ALL: [(Self, &'static str); 10] = [
         (Self::Jobs, "jobs"),
         (Self::States, "states"),
         (Self::Queue, "queue"),
         (Self::Parts, "parts"),
+        (Self::Uploads, "uploads"),
         (Self::Keys, "keys"),
         (Self::Events, "events"),
         (Self::Settings, "settings"),

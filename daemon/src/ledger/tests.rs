@@ -5,6 +5,7 @@ mod crash;
 mod durable;
 mod queue;
 mod reading;
+mod uploads;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

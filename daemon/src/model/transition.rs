@@ -6,7 +6,8 @@ use super::{
     Receipt, Timestamp, TransferState, UploadId,
 };
 
-/// One change. The first group is asked for by people, the second is reported by the job's worker.
+/// One change. The first group is asked for by people (the
+/// last of it by the reaper), the second is reported by the job's worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     Pause,
@@ -14,6 +15,8 @@ pub enum Change {
     Cancel,
     Retry,
     Reprioritize(i32),
+    /// A failed job lets go of what it uploaded: nobody retried it for too long.
+    Expire,
 
     /// A worker took the job up.
     Claim(Lease),
@@ -55,6 +58,7 @@ impl Change {
             Self::Cancel => "cancel",
             Self::Retry => "retry",
             Self::Reprioritize(_) => "reprioritize",
+            Self::Expire => "expire",
             Self::Claim(_) => "claim",
             Self::Renew(_) => "renew",
             Self::Plan { .. } => "plan",
@@ -104,6 +108,7 @@ impl Job {
                 self.priority = priority;
                 Ok(())
             }
+            Change::Expire => self.expire(),
             Change::Claim(lease) => self.claim(lease, now),
             worker => {
                 if self.state != JobState::Running {
@@ -179,6 +184,15 @@ impl Job {
         self.intent = Intent::Run;
         self.failure = None;
         self.finished_at = None;
+        Ok(())
+    }
+
+    fn expire(&mut self) -> Result<(), &'static str> {
+        if self.state != JobState::Failed || self.transfer.upload().is_none() {
+            return Err("has not failed with an upload at the target");
+        }
+        self.restart();
+        self.warn("what was uploaded has expired and is aborted: a retry begins anew".into());
         Ok(())
     }
 

@@ -2,15 +2,24 @@
 
 use super::{Fault, Transfer};
 use crate::blob::Habits;
-use crate::model::Side;
+use crate::model::{Side, Timestamp};
 
 impl Transfer {
     /// The habits of the target's server: remembered, or found out now.
-    pub(super) async fn find_habits(&self) -> Result<Habits, Fault> {
+    /// A probe that was begun since `since` and has no answer is cleaned up.
+    pub(super) async fn find_habits(&self, since: Timestamp) -> Result<Habits, Fault> {
         if let Some(habits) = self.remembered()? {
             return Ok(habits);
         }
-        let habits = self.retrying(Side::Target, || self.target.probe()).await?;
+        let mut tries = 0;
+        let probe = || {
+            tries += 1;
+            self.target.probe()
+        };
+        let habits = self.retrying(Side::Target, probe).await?;
+        if tries > 1 {
+            self.abort_unrecorded(since).await?;
+        }
         tracing::info!(target = %self.target.address(), ?habits, "probed the target's server");
         if let Ok(text) = serde_json::to_string(&habits) {
             self.record.ledger.put_setting(&self.habits_key(), Some(text), "causewayd").await?;

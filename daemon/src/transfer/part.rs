@@ -11,7 +11,7 @@ use super::live::PartUnderWay;
 use super::reader::{ReadError, Reader, Trace};
 use super::retry::Budget;
 use super::{Fault, Transfer};
-use crate::base::{Direction, Measure, Permit, Verdict};
+use crate::base::{CrashPoint, Direction, Measure, Permit, Verdict, crash_point};
 use crate::blob::{self, PartAck, PartError};
 use crate::model::{
     ByteRange, Failure, FailureClass, PartDigest, PartFact, PartNumber, PinnedObject, Side,
@@ -65,6 +65,7 @@ impl Transfer {
             bytes_sent += sent;
             let miss = match result {
                 Ok((digest, ack)) => {
+                    crash_point(&self.observer, CrashPoint::PartAcknowledged).await;
                     let Work { number, range, .. } = work;
                     let fact = PartFact { number, etag: ack.etag, digest, attempts, bytes_sent };
                     self.record.part(fact).await?;

@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 
 use super::part::Work;
 use super::{Fault, Transfer, peers};
-use crate::base::Permit;
+use crate::base::{CrashPoint, Permit, crash_point};
 use crate::integrity;
 use crate::model::{
     Failure, FailureClass, Job, PartFact, PartNumber, PartPlan, PinnedObject, Side, UploadId,
@@ -18,8 +18,13 @@ impl Transfer {
     /// Begins the multipart upload; its id is on disk before the first part is sent.
     pub(super) async fn create_upload(&self, source: &PinnedObject) -> Result<Job, Fault> {
         let attributes = self.attributes(source);
-        let created =
-            self.retrying(Side::Target, || self.target.create_upload(&attributes)).await?;
+        let mut tries = 0;
+        let create = || {
+            tries += 1;
+            self.target.create_upload(&attributes)
+        };
+        let created = self.retrying(Side::Target, create).await?;
+        crash_point(&self.observer, CrashPoint::UploadCreated).await;
         if let Some(at) = created.abort_at {
             let warning = format!(
                 "a lifecycle rule of bucket {} aborts this upload at {}: finish before, or change \
@@ -29,7 +34,13 @@ impl Transfer {
             );
             self.record.warn(warning).await?;
         }
-        self.record.upload(created.upload).await
+        let job = self.record.upload(created.upload).await?;
+        crash_point(&self.observer, CrashPoint::UploadRecorded).await;
+        if tries > 1 {
+            // An answer may have been lost, and an upload with it.
+            self.abort_unrecorded(job.submitted_at).await?;
+        }
+        Ok(job)
     }
 
     /// Carries every part that the ledger and the target do not both have, then seals.

@@ -7,7 +7,7 @@
 use super::retry::Budget;
 use super::small::Held;
 use super::{Fault, Transfer};
-use crate::base::{Direction, Measure};
+use crate::base::{CrashPoint, Direction, Measure, crash_point};
 use crate::blob::{self, Existing, SealedPart};
 use crate::model::{
     Failure, FailureClass, IfExists, Job, ObjectDigest, PartPlan, PinnedObject, PublishedObject,
@@ -81,14 +81,21 @@ impl Transfer {
             if let Found::Ours(published) = self.look(source, Some(upload), digest).await? {
                 return self.record.publish(published).await;
             }
+            crash_point(&self.observer, CrashPoint::BeforePublishing).await;
             let absent = self.only_if_absent();
             let size = plan.object_size();
             let act = self.target.complete(upload, &parts, digest.crc64nvme, size, absent);
             match self.stop.or_now(act).await? {
-                Ok(published) => return self.record.publish(published).await,
+                Ok(published) => return self.published(published).await,
                 Err(error) => self.after(error, &mut budget).await?,
             }
         }
+    }
+
+    /// Writes down that the act was a success.
+    async fn published(&self, published: PublishedObject) -> Result<Job, Fault> {
+        crash_point(&self.observer, CrashPoint::Published).await;
+        self.record.publish(published).await
     }
 
     /// Sends a small object; without the bytes at hand they are read again, and must be the same.
@@ -116,7 +123,7 @@ impl Transfer {
                 return Err(Fault::useless(self.source_differs()));
             }
             match self.put(source, &object).await? {
-                Ok(published) => return self.record.publish(published).await,
+                Ok(published) => return self.published(published).await,
                 Err(error) => self.after(error, &mut budget).await?,
             }
             held = Some(object);

@@ -97,7 +97,7 @@ async fn a_source_that_changes_midway_fails_the_job() -> Result<()> {
     let mut world = World::new().await?;
     world.config.set("transfer.max_parts_in_flight", 2)?;
     world.put("ami-0abc.bin", images(64 << 20)).await?;
-    world.gov.faults([Fault::on("UploadPart", Action::DelayMs(100))]);
+    world.gov.faults([Fault::on("UploadPart", Action::DelayMs(500))]);
     let daemon = world.start().await?;
     let id = world.submit(&[SOURCE, TARGET]).await?;
     world.until(&id, |job| job["parts_done"].as_u64() >= Some(2)).await?;

@@ -210,6 +210,13 @@ impl Endpoint {
         self.shared.partition.find(bucket, key, None).ok()
     }
 
+    /// The keys of a bucket's newest objects, in order; none where there is no such bucket.
+    #[must_use]
+    pub fn keys(&self, bucket: &str) -> Vec<String> {
+        let store = &self.shared.partition.store;
+        store.bucket(bucket, |bucket| Ok(bucket.keys())).unwrap_or_default()
+    }
+
     /// The open multipart uploads of all buckets.
     #[must_use]
     pub fn uploads(&self) -> Vec<Upload> {

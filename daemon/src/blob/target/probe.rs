@@ -16,6 +16,13 @@ use crate::model::{PartNumber, UploadId};
 const PATTERN: Bytes =
     Bytes::from_static(b"causeway asks how this server takes uploads; nothing is kept here.\n");
 
+impl ListedPart {
+    /// Whether it is the part of a probe.
+    pub fn is_of_probe(&self) -> bool {
+        self.number.get() == 1 && self.size == PATTERN.len() as u64
+    }
+}
+
 impl S3Target {
     /// Finds out how this server takes uploads. AWS's own endpoints are known and not asked.
     ///

@@ -20,10 +20,12 @@ use crate::model::{PartNumber, PublishedObject, Timestamp, UploadId};
 pub(super) const CREATE: Operation = Operation::new("CreateMultipartUpload", "s3:PutObject");
 pub(super) const UPLOAD_PART: Operation = Operation::new("UploadPart", "s3:PutObject");
 pub(super) const LIST_PARTS: Operation = Operation::new("ListParts", "s3:ListMultipartUploadParts");
+const LIST_UPLOADS: Operation =
+    Operation::new("ListMultipartUploads", "s3:ListBucketMultipartUploads");
 const COMPLETE: Operation = Operation::new("CompleteMultipartUpload", "s3:PutObject");
 const ABORT: Operation = Operation::new("AbortMultipartUpload", "s3:AbortMultipartUpload");
 
-/// Pages of ListParts read before it counts as endless: 10,000 parts come in 10.
+/// Pages of a list read before it counts as endless: 10,000 parts come in 10.
 const PAGES_MAX: usize = 100;
 
 /// A multipart upload that was begun.
@@ -54,6 +56,13 @@ pub struct ListedPart {
     /// Without quotes; empty where the server does not say.
     pub etag: String,
     pub crc64nvme: Option<u64>,
+}
+
+/// An upload as ListMultipartUploads tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedUpload {
+    pub upload: UploadId,
+    pub initiated: Option<Timestamp>,
 }
 
 /// A part as CompleteMultipartUpload names it.
@@ -219,6 +228,39 @@ impl S3Target {
             Ok(_) | Err(Error::NoSuchUpload(_)) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// The uploads of exactly this key that are neither completed nor aborted.
+    ///
+    /// # Errors
+    /// Where the request fails, or pages do not end.
+    pub async fn list_uploads(&self) -> Result<Vec<ListedUpload>, Error> {
+        let mut uploads = Vec::new();
+        let (mut key_marker, mut id_marker) = (None, None);
+        for _ in 0..PAGES_MAX {
+            let request = self
+                .caller
+                .client
+                .list_multipart_uploads()
+                .bucket(&self.caller.address.bucket)
+                .prefix(&self.caller.address.key)
+                .set_key_marker(key_marker)
+                .set_upload_id_marker(id_marker)
+                .send();
+            let answer = self.caller.call(LIST_UPLOADS, request).await?;
+            let ours = answer.uploads.unwrap_or_default().into_iter();
+            let ours =
+                ours.filter(|upload| upload.key.as_deref() == Some(&self.caller.address.key));
+            uploads.extend(ours.filter_map(|upload| {
+                let initiated = upload.initiated.and_then(timestamp);
+                Some(ListedUpload { upload: UploadId(upload.upload_id?), initiated })
+            }));
+            if answer.is_truncated != Some(true) {
+                return Ok(uploads);
+            }
+            (key_marker, id_marker) = (answer.next_key_marker, answer.next_upload_id_marker);
+        }
+        Err(self.caller.bad_answer(LIST_UPLOADS, "the list of uploads does not end"))
     }
 
     /// The parts that the target has, in order; `None` where it does not know the upload.

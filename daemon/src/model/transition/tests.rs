@@ -138,6 +138,7 @@ fn any_change() -> impl Strategy<Value = Change> {
         Just(Change::Resume),
         Just(Change::Cancel),
         Just(Change::Retry),
+        Just(Change::Expire),
         Just(Change::Claim(lease(1))),
         Just(plan()),
         Just(Change::Upload(UploadId("u".into()))),

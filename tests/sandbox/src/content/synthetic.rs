@@ -68,7 +68,8 @@ impl Synthetic {
     }
 
     /// Whether `bytes` are those at `offset`.
-    pub(crate) fn matches(&self, mut offset: u64, mut bytes: &[u8]) -> bool {
+    #[must_use]
+    pub fn matches(&self, mut offset: u64, mut bytes: &[u8]) -> bool {
         if offset.saturating_add(bytes.len() as u64) > self.size {
             return false;
         }

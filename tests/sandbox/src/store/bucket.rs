@@ -81,6 +81,11 @@ impl Bucket {
         self.objects.is_empty() && self.uploads.is_empty()
     }
 
+    /// The keys that have an object now.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.objects.keys().filter(|key| self.newest(key).is_some()).cloned().collect()
+    }
+
     /// The newest version, unless that is a delete marker.
     pub(crate) fn newest(&self, key: &str) -> Option<Arc<StoredObject>> {
         match self.objects.get(key)?.last()? {

@@ -1,0 +1,59 @@
+//! Uploads are remembered until they are gone, and nobody else's are.
+
+use super::*;
+
+fn names(orphans: &[BegunUpload]) -> Vec<&str> {
+    orphans.iter().map(|orphan| orphan.upload.0.as_str()).collect()
+}
+
+#[tokio::test]
+async fn an_upload_is_an_orphan_once_its_job_lets_go_of_it_and_until_it_is_gone() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let (id, token) = uploading(&ledger, "a", 100 << 20).await;
+    assert!(ledger.orphans(9).expect("readable").is_empty(), "its job holds it");
+    ledger.apply(id, token, Change::Restart).await.expect("legal");
+    let orphans = ledger.orphans(9).expect("readable");
+    assert_eq!(names(&orphans), ["u"]);
+    for change in [plan(100 << 20), Change::Upload(UploadId("second".into()))] {
+        ledger.apply(id, token, change).await.expect("legal");
+    }
+    ledger.close().await.expect("on disk");
+
+    let ledger = open(dir.path());
+    assert_eq!(ledger.orphans(9).expect("readable"), orphans, "the second one is held");
+    ledger.forget_upload(&orphans[0], "causewayd").await.expect("written");
+    assert!(ledger.orphans(9).expect("readable").is_empty());
+}
+
+#[tokio::test]
+async fn what_is_published_or_cancelled_leaves_no_orphan() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let (id, token) = uploading(&ledger, "a", 100 << 20).await;
+    let job = ledger.get(id).expect("there");
+    for change in seal_publish_succeed(&job) {
+        ledger.apply(id, token, change).await.expect("legal");
+    }
+    let (id, token) = uploading(&ledger, "b", 100 << 20).await;
+    ledger.control(id, Change::Cancel, "uid:0").await.expect("running");
+    ledger.apply(id, token, Change::Stop).await.expect("its upload was aborted");
+    assert!(ledger.orphans(9).expect("readable").is_empty());
+    assert_eq!(keys(&ledger, Table::Uploads).len(), 0);
+}
+
+#[tokio::test]
+async fn a_failed_job_keeps_its_upload_until_it_expires() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let (id, token) = uploading(&ledger, "a", 100 << 20).await;
+    ledger.record_part(id, token, fact(1)).await.expect("leased");
+    ledger.apply(id, token, fail(false)).await.expect("legal");
+    assert!(ledger.orphans(9).expect("readable").is_empty());
+    let job = ledger.control(id, Change::Expire, "causewayd").await.expect("failed");
+    assert!(job.warnings.iter().any(|warning| warning.contains("begins anew")), "{job:?}");
+    assert_eq!(names(&ledger.orphans(9).expect("readable")), ["u"]);
+    assert_consistent(&ledger);
+    ledger.control(id, Change::Expire, "causewayd").await.expect_err("it holds nothing");
+    ledger.control(id, Change::Retry, "uid:0").await.expect("failed");
+}

@@ -1,0 +1,122 @@
+//! The multipart uploads that this daemon's jobs began, until each is known to be gone.
+//!
+//! What stays at a target unseen costs its owner money for ever. A job forgets an upload that is of no
+//! use to it; this table does not, until it was completed or its abort was seen to work.
+//!
+//! # Crash consistency
+//! An upload enters in the transaction that gives it to its job, and leaves in the one in which the
+//! job's object is published, or the job is cancelled: its worker aborted it before.
+//!
+//! # Invariants
+//! - Only uploads that a job of this ledger began are here: nobody else's is ever aborted.
+//! - An upload that its job holds is no orphan. One that a job let go of is never held again.
+
+use serde::{Deserialize, Serialize};
+
+use super::audit::Entry;
+use super::book::Draft;
+use super::store::{self, Table};
+use super::{Error, Ledger, record};
+use crate::integrity;
+use crate::model::{Job, JobId, JobState, ObjectAddress, TransferState, UploadId};
+
+/// An upload that a job began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BegunUpload {
+    pub job: JobId,
+    pub target: ObjectAddress,
+    pub upload: UploadId,
+}
+
+impl BegunUpload {
+    fn of(job: &Job) -> Option<Self> {
+        let upload = job.transfer.upload()?.clone();
+        Some(Self { job: job.id, target: job.spec.target.clone(), upload })
+    }
+
+    /// `[job: 16][half the BLAKE3 of the upload's id: 16]`: an id has no fixed length.
+    fn key(&self) -> [u8; 32] {
+        let mut key = [0; 32];
+        key[..16].copy_from_slice(&self.job.to_bytes());
+        key[16..].copy_from_slice(&integrity::blake3(self.upload.0.as_bytes())[..16]);
+        key
+    }
+}
+
+impl Draft {
+    /// Follows the job's upload through one change.
+    pub(super) fn upload(&mut self, before: &Job, after: &Job) -> Result<(), Error> {
+        let (old, new) = (BegunUpload::of(before), BegunUpload::of(after));
+        if old == new {
+            return Ok(());
+        }
+        if let Some(old) = old {
+            let published = matches!(after.transfer, TransferState::Sealed { .. });
+            if published || after.state == JobState::Cancelled {
+                self.writes.remove(Table::Uploads, &old.key());
+            }
+        }
+        if let Some(new) = new {
+            let what = || format!("the upload of job {}", new.job);
+            store::put(&mut self.writes, Table::Uploads, &new.key(), &new, what)?;
+        }
+        Ok(())
+    }
+}
+
+impl Ledger {
+    /// Uploads that no job holds any more, at most `max`.
+    ///
+    /// # Errors
+    /// Storage. A corrupt record is reported and left out: what it named is not touched.
+    pub fn orphans(&self, max: usize) -> Result<Vec<BegunUpload>, Error> {
+        let store = &self.inner.desk.store;
+        let mut orphans = Vec::new();
+        for item in store.tree(Table::Uploads).iter() {
+            let (_, value) = item.map_err(Error::Storage)?;
+            let begun: BegunUpload = match record::decode(&value, || "a begun upload".into()) {
+                Ok(begun) => begun,
+                Err(error) => {
+                    tracing::error!(%error, "an upload is left where it is");
+                    continue;
+                }
+            };
+            let job = store.job(begun.job)?;
+            if job.and_then(|job| BegunUpload::of(&job)).as_ref() != Some(&begun) {
+                orphans.push(begun);
+                if orphans.len() >= max {
+                    break;
+                }
+            }
+        }
+        Ok(orphans)
+    }
+
+    /// Whether a job of this ledger began this upload, and it is not known to be gone.
+    ///
+    /// # Errors
+    /// Storage alone.
+    pub fn has_begun(&self, target: &ObjectAddress, upload: &UploadId) -> Result<bool, Error> {
+        for item in self.inner.desk.store.tree(Table::Uploads).iter() {
+            let (_, value) = item.map_err(Error::Storage)?;
+            let begun: BegunUpload = record::decode(&value, || "a begun upload".into())?;
+            if begun.upload == *upload && begun.target == *target {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Writes down that the upload is gone from the target.
+    ///
+    /// # Errors
+    /// Storage, or the audit log.
+    pub async fn forget_upload(&self, gone: &BegunUpload, actor: &str) -> Result<(), Error> {
+        let mut draft = Draft::default();
+        let entry = Entry::new("upload aborted", actor, Some(gone.job));
+        draft.audit(entry.with("upload", &gone.upload)?.with("target", &gone.target.to_string())?);
+        draft.writes.remove(Table::Uploads, &gone.key());
+        let ticket = self.inner.desk.enter(&mut *self.book()?, draft)?;
+        ticket.durable().await
+    }
+}
