@@ -119,7 +119,8 @@ impl Transfer {
         }
     }
 
-    async fn hash_range(
+    /// The digest of a range, read for that alone.
+    pub(super) async fn hash_range(
         &self,
         object: Arc<dyn Source>,
         pinned: Arc<PinnedObject>,
