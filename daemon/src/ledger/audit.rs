@@ -27,7 +27,7 @@ use serde::Deserialize;
 
 use super::Error;
 use crate::integrity;
-pub(super) use entry::{Entry, Standing, step};
+pub(super) use entry::{Entry, Standing, UNSEEN_MAX, step};
 use segment::{Segment, last_line};
 
 /// A segment that is larger than this is followed by a new one.

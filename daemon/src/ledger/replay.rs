@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use super::audit::{Entry, Standing};
+use super::audit::{Entry, Standing, UNSEEN_MAX};
 use super::book::{self, Draft};
 use super::secret::Secrets;
 use super::store::{self, Store, Table, Writes};
@@ -58,7 +58,8 @@ impl<'a> Replay<'a> {
             let of = KeyUse { job: id, spec };
             store::put(&mut draft.writes, Table::Keys, used.as_bytes(), &of, what)?;
         }
-        let job = Job::submitted(id, submission, entry.actor.clone(), entry.moment()?);
+        let mut job = Job::submitted(id, submission, entry.actor.clone(), entry.moment()?);
+        job.revision += UNSEEN_MAX;
         draft.job(None, &job)?;
         self.store.commit(&draft.writes)
     }

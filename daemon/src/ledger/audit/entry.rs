@@ -28,6 +28,10 @@ pub(in crate::ledger) struct Entry {
     pub(super) detail: Map<String, Value>,
 }
 
+/// More than the revisions between two audit lines of a job. A client drops what seems older than what it
+/// has seen, so a restored job that is not over goes on from above them.
+pub(in crate::ledger) const UNSEEN_MAX: u64 = 1 << 20;
+
 /// Where a job stands, but for what never changes and what can be asked for at the target.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::ledger) struct Standing {
@@ -153,9 +157,6 @@ impl Standing {
     /// Puts the job where it stood. Nobody works on it any more: a running one is given back, as after
     /// any restart.
     pub(in crate::ledger) fn restore(self, job: &mut Job) {
-        /// What was not audited counts as revisions too, and a client drops what seems older than what
-        /// it has seen.
-        const UNSEEN_MAX: u64 = 1 << 20;
         let (state, intent) = match (self.state, self.intent) {
             (JobState::Running, Intent::Pause) => (JobState::Paused, Intent::Run),
             (JobState::Running, intent) => (JobState::Queued, intent),
