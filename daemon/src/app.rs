@@ -6,6 +6,7 @@
 
 mod engine;
 mod lifecycle;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use crate::pipeline::Remotes;
 use crate::remote::{self, Remote};
 use crate::telemetry::{self, Endpoints, Metrics, ReloadHandle};
 use engine::Daemon;
+pub use upkeep::{backup, restore, verify_audit};
 
 /// Why the daemon does not run.
 #[derive(Debug, thiserror::Error)]

@@ -14,40 +14,53 @@
 //! - What is read by id or by list can be a change that is not on disk for another moment; what
 //!   was answered, and what is an event, is on disk.
 //! - Nothing outside may assume that only one daemon exists, nor that this one is on sled.
+//! - The database is never the only copy: where it is not what was written, it is made anew from the
+//!   audit log at open ([`rebuild`]).
 
 mod actor;
 mod audit;
+mod backup;
 mod book;
 mod claim;
 mod error;
 mod flush;
 mod key;
+mod lock;
 mod parts;
 mod query;
+mod rebuild;
 mod record;
+mod replay;
+mod seal;
+mod secret;
 mod space;
 mod store;
+mod submit;
 mod uploads;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use actor::Actor;
+pub use backup::{BackedUp, Tail, Verified, backup, restore, verify};
 pub use claim::Lanes;
 pub use error::Error;
 pub use query::{Counts, Event, Events, Filter, PAGE_SIZE_MAX, Page};
+pub use submit::Submitted;
 pub use uploads::BegunUpload;
 
 use crate::base::{SharedObserver, clock};
 use crate::integrity;
-use crate::model::{Change, Illegal, Job, JobId, JobState, Submission, TransferSpec};
+use crate::model::{Change, Illegal, Job, JobId};
 use audit::{Audit, Entry};
 use book::{Book, Desk, Draft};
 use flush::{Flusher, Ticket};
+use lock::Lock;
+use rebuild::Rebuilt;
+use secret::Secrets;
 use store::{Store, Table};
 
 /// What tests make small.
@@ -55,11 +68,16 @@ use store::{Store, Table};
 struct Tuning {
     events_kept: u64,
     free_bytes_min: u64,
+    segment_bytes: u64,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { events_kept: 65_536, free_bytes_min: space::FREE_BYTES_MIN }
+        Self {
+            events_kept: 65_536,
+            free_bytes_min: space::FREE_BYTES_MIN,
+            segment_bytes: audit::SEGMENT_BYTES,
+        }
     }
 }
 
@@ -74,22 +92,9 @@ struct Inner {
     instance: String,
     book: Mutex<Book>,
     desk: Desk,
-}
-
-/// A submission that is durable.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Submitted {
-    pub job: Job,
-    /// The idempotency key was known: this is the job that it made then.
-    pub existed: bool,
-}
-
-/// What an idempotency key stands for.
-#[derive(Serialize, Deserialize)]
-struct KeyUse {
-    job: JobId,
-    /// Hexadecimal BLAKE3 of the spec's JSON. A spec can hold a secret, so it is not kept whole.
-    spec: String,
+    secrets: Secrets,
+    /// Released last, when all files are.
+    _lock: Lock,
 }
 
 impl Ledger {
@@ -103,66 +108,48 @@ impl Ledger {
 
     fn open_tuned(dir: &Path, observer: SharedObserver, tuning: Tuning) -> Result<Self, Error> {
         let not_writable = |source| Error::NotWritable { dir: dir.to_owned(), source };
-        let audit_dir = dir.join("audit");
+        let audit_dir = dir.join(rebuild::AUDIT);
         store::make_dir(&audit_dir).map_err(not_writable)?;
+        let lock = Lock::take(dir)?;
         space::check(dir, tuning.free_bytes_min)?;
-        let store = Arc::new(Store::open(&dir.join("ledger"))?);
-        let mut audit = Audit::open(&audit_dir.join("audit.jsonl"))?;
-        audit.append(&outbox(&store)?).map_err(|error| Error::Audit(Arc::new(error)))?;
+        let had_log = !audit::segment::list(&audit_dir).map_err(not_writable)?.is_empty();
+        let mut audit = Audit::open(&audit_dir, tuning.segment_bytes)?;
+        let secrets = Secrets::open(dir)?;
+        let (store, rebuilt) = rebuild::open(dir, had_log, audit.last_seq(), &secrets)?;
+        let store = Arc::new(store);
+        catch_up(&mut audit, &store)?;
+        secrets
+            .sweep(|id| !matches!(store.job(id), Ok(job) if job.as_ref().is_none_or(is_over)))?;
         let book = Book::open(&store, audit.last_seq())?;
         let flusher = Flusher::start(store.clone(), audit, book.cursor(), observer);
         let desk = Desk::new(store, flusher.map_err(not_writable)?, tuning)?;
         let instance = hex::encode(rand::random::<[u8; 16]>());
-        let inner = Inner { dir: dir.to_owned(), instance, book: Mutex::new(book), desk };
-        Ok(Self { inner: Arc::new(inner) })
+        let (dir, book) = (dir.to_owned(), Mutex::new(book));
+        let inner = Inner { dir, instance, book, desk, secrets, _lock: lock };
+        let ledger = Self { inner: Arc::new(inner) };
+        if let Some(rebuilt) = rebuilt {
+            ledger.tell(&rebuilt)?;
+        }
+        Ok(ledger)
+    }
+
+    /// Says, in the log of both kinds, that the database is another one.
+    fn tell(&self, rebuilt: &Rebuilt) -> Result<(), Error> {
+        let Rebuilt { why, aside, jobs } = rebuilt;
+        let aside =
+            aside.as_ref().map_or("nowhere: it was gone".into(), |to| to.display().to_string());
+        tracing::error!(%why, %aside, jobs, "the ledger was broken, and was made anew from the audit log");
+        let entry = Entry::new("rebuilt", &Actor::daemon(), None);
+        let mut draft = Draft::default();
+        draft.audit(entry.with("why", why)?.with("aside", &aside)?.with("jobs", jobs)?);
+        // It becomes durable with the next cycle; nobody waits for it.
+        drop(self.inner.desk.enter(&mut *self.book()?, draft)?);
+        Ok(())
     }
 
     /// The id of this process as the owner of leases; another one after every start.
     pub fn instance(&self) -> &str {
         &self.inner.instance
-    }
-
-    /// Takes a job into the queue. With an idempotency key that is known for the same spec, gives
-    /// the job that it made.
-    ///
-    /// # Errors
-    /// [`Error::KeyReused`] where the key is known for another spec.
-    pub async fn submit(&self, submission: Submission, actor: &str) -> Result<Submitted, Error> {
-        let (submitted, ticket) = self.enter_submission(submission, actor)?;
-        ticket.durable().await?;
-        Ok(submitted)
-    }
-
-    fn enter_submission(
-        &self,
-        submission: Submission,
-        actor: &str,
-    ) -> Result<(Submitted, Ticket), Error> {
-        let desk = &self.inner.desk;
-        let mut book = self.book()?;
-        let mut draft = Draft::default();
-        let now = clock::now();
-        let id = key::next_id(book.last_id, now, rand::random());
-        if let Some(key) = submission.idempotency_key.clone() {
-            let spec = fingerprint(&submission.spec)?;
-            let what = || "an idempotency key".to_owned();
-            if let Some(used) = desk.store.read::<KeyUse>(Table::Keys, key.as_bytes(), what)? {
-                if used.spec != spec {
-                    return Err(Error::KeyReused { key, job: used.job });
-                }
-                let submitted = Submitted { job: desk.job(used.job)?, existed: true };
-                // It may be a moment old, and not on disk yet.
-                return Ok((submitted, desk.enter(&mut book, draft)?));
-            }
-            let used = KeyUse { job: id, spec };
-            store::put(&mut draft.writes, Table::Keys, key.as_bytes(), &used, what)?;
-        }
-        draft.audit(Entry::new("submitted", actor, Some(id)).with_submission(&submission)?);
-        let job = Job::submitted(id, submission, actor.to_owned(), now);
-        draft.job(None, &job)?;
-        let ticket = desk.enter(&mut book, draft)?;
-        book.last_id = Some(id);
-        Ok((Submitted { job, existed: false }, ticket))
     }
 
     /// The job as it stands.
@@ -183,9 +170,17 @@ impl Ledger {
     /// # Errors
     /// [`Error::Illegal`] where the job's state does not allow it, or it is not a person's to ask.
     pub async fn control(&self, id: JobId, change: Change, actor: &str) -> Result<Job, Error> {
-        let (job, ticket) = self.enter_control(id, change, actor)?;
-        ticket.durable().await?;
-        Ok(job)
+        if let Change::Retry = change
+            && let Some(secret) = secret::of(&self.get(id)?.spec.source)
+        {
+            self.keep_secret(id, secret.to_owned()).await?;
+        }
+        let outcome = match self.enter_control(id, change, actor) {
+            Ok((job, ticket)) => ticket.durable().await.map(|()| job),
+            Err(error) => Err(error),
+        };
+        self.settle_secret(id);
+        outcome
     }
 
     fn enter_control(
@@ -205,9 +200,7 @@ impl Ledger {
         }
         let mut book = self.book()?;
         let before = self.inner.desk.job(id)?;
-        let mut draft = Draft::default();
-        draft.audit(entry);
-        self.enter_change(&mut book, draft, &before, change, actor)
+        self.enter_change(&mut book, Draft::default(), Some(entry), &before, change, actor)
     }
 
     /// Writes what the worker that holds the lease `token` reports.
@@ -223,30 +216,44 @@ impl Ledger {
                 return Err(Error::LeaseLost);
             }
             let actor = Actor::daemon();
-            self.enter_change(&mut book, Draft::default(), &before, change, &actor)?
+            self.enter_change(&mut book, Draft::default(), None, &before, change, &actor)?
         };
         ticket.durable().await?;
+        if is_over(&job) && secret::of(&job.spec.source).is_some() {
+            self.inner.secrets.forget(id);
+        }
         Ok(job)
     }
 
-    /// Applies one change to one job, with the audit line of its end and the loss of its parts.
+    /// Applies one change to one job, with its audit lines and the loss of its parts. `asked` is the
+    /// line of whoever asked for it.
     fn enter_change(
         &self,
         book: &mut Book,
         mut draft: Draft,
+        asked: Option<Entry>,
         before: &Job,
         change: Change,
         actor: &str,
     ) -> Result<(Job, Ticket), Error> {
         let desk = &self.inner.desk;
+        let event = change.as_str();
         let after = before
             .apply(change, clock::now())
             .map_err(|source| Error::Illegal { id: before.id, source })?;
         draft.job(Some(before), &after)?;
         desk.drop_parts(&mut draft, before, &after)?;
         draft.upload(before, &after)?;
-        if after.state.is_terminal() && after.state != before.state {
-            draft.audit(end_of(&after, actor)?);
+        let ended = is_over(&after) && after.state != before.state;
+        let moved = audit::step(&before.transfer) != audit::step(&after.transfer);
+        let by_itself = match (ended, moved && asked.is_none()) {
+            (true, _) => Some(after.state.as_str()),
+            (false, true) => Some(event),
+            (false, false) => None,
+        };
+        let by_itself = by_itself.map(|event| Entry::new(event, actor, Some(after.id)));
+        for entry in asked.into_iter().chain(by_itself) {
+            draft.audit(entry.with_standing(before, &after)?);
         }
         let ticket = desk.enter(book, draft)?;
         Ok((after, ticket))
@@ -341,29 +348,28 @@ impl fmt::Debug for Ledger {
     }
 }
 
-/// The audit line of a job that ended.
-fn end_of(job: &Job, actor: &str) -> Result<Entry, Error> {
-    let entry = Entry::new(job.state.as_str(), actor, Some(job.id));
-    match job.state {
-        JobState::Succeeded => entry.with("receipt", &job.receipt),
-        JobState::Failed => entry.with("failure", &job.failure),
-        JobState::Queued | JobState::Running | JobState::Paused | JobState::Cancelled => Ok(entry),
-    }
+/// Whether nothing more happens to the job unless a person asks.
+fn is_over(job: &Job) -> bool {
+    job.state.is_terminal()
 }
 
-/// The entries that a crash may have kept from the audit log.
-fn outbox(store: &Store) -> Result<Vec<Entry>, Error> {
+/// Writes the lines that a crash may have kept from the audit log.
+fn catch_up(audit: &mut Audit, store: &Store) -> Result<(), Error> {
     let entries = store.tree(Table::Outbox).iter().map(|item| {
         let (_, value) = item.map_err(Error::Storage)?;
         record::decode(&value, || "an entry of the audit outbox".into())
     });
-    entries.collect()
-}
-
-fn fingerprint(spec: &TransferSpec) -> Result<String, Error> {
-    let json = serde_json::to_vec(spec)
-        .map_err(|error| Error::corrupt(format!("the spec has no JSON: {error}")))?;
-    Ok(hex::encode(integrity::blake3(&json)))
+    let entries = entries.collect::<Result<Vec<Entry>, _>>()?;
+    let due = audit.last_seq() + 1;
+    if let Some(first) = entries.first().filter(|first| first.seq > due) {
+        // The jobs are all here; what is lost is that they could be made again from the log.
+        tracing::error!(
+            from = due,
+            to = first.seq - 1,
+            "lines of the audit log are lost: put the log back from a backup"
+        );
+    }
+    audit.append(&entries).map_err(|error| Error::Audit(Arc::new(error)))
 }
 
 #[cfg(test)]

@@ -34,6 +34,51 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/causeway/causewayd.toml")]
         config: PathBuf,
     },
+    /// Copy what the ledger can be made from into a new directory. The daemon may run meanwhile.
+    ///
+    /// The copy holds the audit log, the secrets of presigned sources that unfinished jobs need, and a
+    /// manifest with the BLAKE3 of each file: enough for all jobs, their states, keys, uploads and
+    /// receipts. The database itself is left out, since only one process can open it. Keep the copy
+    /// as safe as the data directory.
+    #[command(after_help = "Example:\n  causewayd backup --to /var/backups/causeway-2026-01-02")]
+    Backup {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = "/etc/causeway/causewayd.toml")]
+        config: PathBuf,
+        /// A directory that does not exist yet, or is empty.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Make the ledger from a backup, in a data directory that has none. The daemon must be down.
+    ///
+    /// Every file is compared with the manifest, and the chain of the audit log is verified, before
+    /// anything is written. Transfers that were under way go on from the parts that the target has.
+    #[command(after_help = "Example:\n  causewayd restore --from /var/backups/causeway-2026-01-02")]
+    Restore {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = "/etc/causeway/causewayd.toml")]
+        config: PathBuf,
+        /// What 'causewayd backup' wrote.
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+    },
+    /// Look after the audit log.
+    #[command(subcommand)]
+    Audit(Audit),
+}
+
+#[derive(Debug, Subcommand)]
+enum Audit {
+    /// Walk the chain of the audit log: 0 when it is whole, 1 with the segment and the line when not.
+    ///
+    /// Lines that were cut off at the very end can be told only with the ledger, so while no daemon
+    /// runs.
+    #[command(after_help = "Example:\n  causewayd audit verify --config ./causewayd.toml")]
+    Verify {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = "/etc/causeway/causewayd.toml")]
+        config: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -42,6 +87,9 @@ fn main() -> ExitCode {
             println!("{}: good", config.display());
         }),
         Command::Run { config, drain_timeout } => run(config, Duration::from_secs(drain_timeout)),
+        Command::Backup { config, to } => app::backup(&config, &to).map(say),
+        Command::Restore { config, from } => app::restore(&config, &from).map(say),
+        Command::Audit(Audit::Verify { config }) => app::verify_audit(&config).map(say),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,6 +98,11 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the end of a chain of results")]
+fn say(text: String) {
+    println!("{text}");
 }
 
 fn run(config: PathBuf, drain_timeout: Duration) -> Result<(), app::Error> {

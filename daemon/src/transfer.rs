@@ -17,6 +17,7 @@
 //! - Retrying belongs to this layer alone; see [`retry`].
 //! - Dropping the future aborts nothing at S3. Only a recorded cancel does, by [`Transfer::abort`].
 
+mod adopt;
 mod fault;
 mod habits;
 mod live;
@@ -80,6 +81,8 @@ impl Transfer {
             transfer.abort_unrecorded(job.submitted_at).await?;
         }
         let mut replan = true;
+        // An upload that this run did not begin may have parts that the ledger does not know.
+        let resumed = job.transfer.upload().is_some();
         loop {
             transfer.live.at(&job);
             job = match &job.transfer {
@@ -91,7 +94,7 @@ impl Transfer {
                 }
                 TransferState::Planned { source, .. } => transfer.create_upload(source).await?,
                 TransferState::Uploading { source, plan, upload } => {
-                    transfer.upload_parts(source, *plan, upload).await?
+                    transfer.upload_parts(source, *plan, upload, resumed).await?
                 }
                 TransferState::Sealing { source, plan, upload, digest } => {
                     transfer.publish(source, *plan, upload.as_ref(), *digest).await?

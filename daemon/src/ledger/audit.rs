@@ -1,7 +1,8 @@
-//! The audit log: JSON Lines, one for each accepted submission, each act of a person and each end
-//! of a job, every one carrying the BLAKE3 of the line before it.
+//! The audit log: JSON Lines, one for each accepted submission, each act of a person, each upload that
+//! was begun or is about to be published, and each end of a job.
 //!
-//! It is the second copy: the queue can be made again from it. Nothing in it is ever changed.
+//! It is the second copy: the queue can be made again from it ([`rebuild`](super::rebuild)). Nothing in
+//! it is ever changed or removed. It is cut into segments by size; the chain goes on across them.
 //!
 //! # Crash consistency
 //! A line is written after the change it tells of is on disk, and before anyone is told of it. In
@@ -11,88 +12,35 @@
 //!
 //! # Invariants
 //! - Lines are whole: a torn one is cut off at open, and after a failed append.
-//! - No secret is written: a presigned URL stands here without its query.
+//! - The log is never ahead of the database. Where it is, the database lost something.
+
+pub(super) mod chain;
+mod entry;
+pub(super) mod segment;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Deserialize;
 
 use super::Error;
-use crate::base::clock;
 use crate::integrity;
-use crate::model::{Address, JobId, Submission, Timestamp};
+pub(super) use entry::{Entry, Standing, UNSEEN_MAX, step};
+use segment::{Segment, last_line};
 
-/// Read from the end in steps of this, to find the last line.
-const STEP_BYTES: u64 = 64 << 10;
-/// A last line longer than this was not written here.
-const LINE_BYTES_MAX: u64 = 16 << 20;
-
-/// One line but for its chain.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Entry {
-    /// RFC 3339, UTC.
-    at: String,
-    /// From 1, without a gap.
-    pub(super) seq: u64,
-    event: String,
-    actor: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    job: Option<JobId>,
-    #[serde(flatten)]
-    detail: Map<String, Value>,
-}
-
-impl Entry {
-    /// An entry of this moment; it is numbered when it is entered.
-    pub(super) fn new(event: &str, actor: &str, job: Option<JobId>) -> Self {
-        Self {
-            at: rfc3339(clock::now()),
-            seq: 0,
-            event: event.to_owned(),
-            actor: actor.to_owned(),
-            job,
-            detail: Map::new(),
-        }
-    }
-
-    /// The same with one more field.
-    pub(super) fn with<T: Serialize>(mut self, name: &str, value: &T) -> Result<Self, Error> {
-        let value = serde_json::to_value(value)
-            .map_err(|error| Error::corrupt(format!("{name} has no JSON: {error}")))?;
-        self.detail.insert(name.to_owned(), value);
-        Ok(self)
-    }
-
-    /// The same with the submission whole, but for the secret of a presigned source.
-    pub(super) fn with_submission(self, submission: &Submission) -> Result<Self, Error> {
-        let mut entry = self.with("submission", submission)?;
-        if let Address::Presigned(url) = &submission.spec.source {
-            let source =
-                entry.detail.get_mut("submission").and_then(|it| it.pointer_mut("/spec/source"));
-            let source = source.ok_or_else(|| Error::corrupt("a submission without a source"))?;
-            *source = serde_json::json!({ "presigned": url.to_string() });
-        }
-        Ok(entry)
-    }
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(flatten)]
-    entry: &'a Entry,
-    /// Hexadecimal BLAKE3 of the line before, without its newline; of no bytes for the first.
-    prev: String,
-}
+/// A segment that is larger than this is followed by a new one.
+pub(super) const SEGMENT_BYTES: u64 = 64 << 20;
 
 /// The open log.
 #[derive(Debug)]
 pub(super) struct Audit {
+    dir: PathBuf,
+    segment_bytes: u64,
+    /// The last segment.
     file: File,
-    /// Bytes of whole lines.
+    /// Its bytes of whole lines.
     len: u64,
     prev: [u8; 32],
     last_seq: u64,
@@ -101,20 +49,27 @@ pub(super) struct Audit {
 }
 
 impl Audit {
-    /// Opens the log, cutting off a line that a crash left torn. Blocks.
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+    /// Opens the log in `dir`, cutting off a line that a crash left torn. Blocks.
+    pub(super) fn open(dir: &Path, segment_bytes: u64) -> Result<Self, Error> {
         let failed = |error| Error::Audit(std::sync::Arc::new(error));
-        let mut options = OpenOptions::new();
-        let file = options.read(true).append(true).create(true).mode(0o600).open(path);
-        let file = file.map_err(failed)?;
+        let segments = segment::list(dir).map_err(failed)?;
+        let newest = segments.last().cloned().unwrap_or_else(|| Segment::new(dir, 1));
+        let file = open_file(&newest).map_err(failed)?;
         let found = file.metadata().map_err(failed)?.len();
-        let (len, last) = last_line(&file, found).map_err(failed)?;
+        let (len, mut last) = last_line(&file, found).map_err(failed)?;
         if len < found {
             tracing::warn!(cut_bytes = found - len, "the audit log ended in a torn line");
             file.set_len(len).and_then(|()| file.sync_all()).map_err(failed)?;
         }
+        // A segment was begun and a crash came before its first line.
+        if let (true, [.., before, _]) = (last.is_empty(), segments.as_slice()) {
+            let before = File::open(&before.path).map_err(failed)?;
+            let found = before.metadata().map_err(failed)?.len();
+            last = last_line(&before, found).map_err(failed)?.1;
+        }
         let last_seq = if last.is_empty() { 0 } else { seq_of(&last)? };
-        Ok(Self { file, len, prev: integrity::blake3(&last), last_seq, torn: false })
+        let (dir, prev) = (dir.to_owned(), integrity::blake3(&last));
+        Ok(Self { dir, segment_bytes, file, len, prev, last_seq, torn: false })
     }
 
     /// The number of the last line; 0 where there is none.
@@ -129,17 +84,17 @@ impl Audit {
     pub(super) fn append(&mut self, entries: &[Entry]) -> io::Result<()> {
         let mut lines = Vec::new();
         let (mut prev, mut last_seq) = (self.prev, self.last_seq);
+        let mut first = None;
         for entry in entries.iter().filter(|entry| entry.seq > self.last_seq) {
-            let begin = lines.len();
-            serde_json::to_writer(&mut lines, &Line { entry, prev: hex::encode(prev) })?;
-            prev = integrity::blake3(&lines[begin..]);
+            prev = chain::write_line(&mut lines, entry, prev)?;
             last_seq = entry.seq;
-            lines.push(b'\n');
+            first.get_or_insert(entry.seq);
         }
-        if lines.is_empty() {
-            return Ok(());
-        }
+        let Some(first) = first else { return Ok(()) };
         self.cut()?;
+        if self.len >= self.segment_bytes {
+            self.rotate(first)?;
+        }
         self.torn = true;
         let mut file = &self.file;
         file.write_all(&lines)?;
@@ -152,6 +107,15 @@ impl Audit {
         Ok(())
     }
 
+    /// Goes on in a new segment, whose name is on disk before its first line.
+    fn rotate(&mut self, first: u64) -> io::Result<()> {
+        let file = open_file(&Segment::new(&self.dir, first))?;
+        File::open(&self.dir)?.sync_all()?;
+        file.set_len(0)?;
+        (self.file, self.len) = (file, 0);
+        Ok(())
+    }
+
     fn cut(&mut self) -> io::Result<()> {
         if self.torn {
             self.file.set_len(self.len)?;
@@ -161,32 +125,9 @@ impl Audit {
     }
 }
 
-/// The bytes up to the end of the last whole line, and that line without its newline.
-fn last_line(file: &File, found: u64) -> io::Result<(u64, Vec<u8>)> {
-    let mut tail = Vec::new();
-    let mut start = found;
-    loop {
-        let from = start.saturating_sub(STEP_BYTES);
-        let mut step = vec![0; usize::try_from(start - from).unwrap_or_default()];
-        file.read_exact_at(&mut step, from)?;
-        step.append(&mut tail);
-        (tail, start) = (step, from);
-        let end = tail.iter().rposition(|byte| *byte == b'\n');
-        let begin = end.and_then(|end| tail[..end].iter().rposition(|byte| *byte == b'\n'));
-        let begin =
-            if start == 0 { Some(begin.map_or(0, |at| at + 1)) } else { begin.map(|at| at + 1) };
-        match (begin, end) {
-            (Some(begin), Some(end)) => {
-                let len = start + u64::try_from(end + 1).unwrap_or(u64::MAX);
-                return Ok((len, tail[begin..end].to_vec()));
-            }
-            (Some(_), None) => return Ok((0, Vec::new())),
-            (None, _) if found - start > LINE_BYTES_MAX => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "its last line has no end"));
-            }
-            (None, _) => {}
-        }
-    }
+fn open_file(segment: &Segment) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600).open(&segment.path)
 }
 
 fn seq_of(line: &[u8]) -> Result<u64, Error> {
@@ -198,11 +139,6 @@ fn seq_of(line: &[u8]) -> Result<u64, Error> {
         Error::corrupt("the last line of the audit log; move the file away to begin a new one")
     })?;
     Ok(tail.seq)
-}
-
-fn rfc3339(at: Timestamp) -> String {
-    let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(millis).map_or_else(|_| at.0.to_string(), |at| at.to_string())
 }
 
 #[cfg(test)]

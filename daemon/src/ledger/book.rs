@@ -92,7 +92,6 @@ impl Book {
     /// Reads the counters back. `audited` is the number of the audit log's last line.
     pub(super) fn open(store: &Store, audited: u64) -> Result<Self, Error> {
         let (event_oldest, cursor) = store.numbers(Table::Events)?.unwrap_or((1, 0));
-        // A database that was put back from a backup is behind its audit log: go on from there.
         let (outbox_oldest, seq) = store.numbers(Table::Outbox)?.unwrap_or((audited + 1, audited));
         let last = store.tree(Table::Jobs).last().map_err(Error::Storage)?;
         Ok(Self {
@@ -146,9 +145,7 @@ impl Desk {
         self.flusher.admit()?;
         let Draft { mut writes, mut entries, event, moved, token } = draft;
         if let Some(token) = token {
-            store::put(&mut writes, Table::Meta, TOKEN_KEY.as_bytes(), &token, || {
-                TOKEN_KEY.into()
-            })?;
+            put_token(&mut writes, token)?;
         }
         let mut seq = book.seq;
         for entry in &mut entries {
@@ -208,6 +205,11 @@ impl Desk {
             oldest_queued: oldest.map(|(_, id)| key::made_at(id)),
         }
     }
+}
+
+/// Makes a fencing token the newest that was given out.
+pub(super) fn put_token(writes: &mut Writes, token: u64) -> Result<(), Error> {
+    store::put(writes, Table::Meta, TOKEN_KEY.as_bytes(), &token, || TOKEN_KEY.into())
 }
 
 /// Removes a batch of what is below `end`, once there is one; gives the lowest that is left.

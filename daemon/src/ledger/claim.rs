@@ -82,7 +82,9 @@ impl Ledger {
             let mut draft = Draft::default();
             draft.token(lease.token);
             let change = Change::Claim(lease);
-            return self.enter_change(book, draft, &before, change, &Actor::daemon()).map(Some);
+            return self
+                .enter_change(book, draft, None, &before, change, &Actor::daemon())
+                .map(Some);
         }
         Ok(None)
     }
@@ -161,7 +163,7 @@ impl Ledger {
             if job.state == JobState::Running && !ours {
                 let (change, actor) = (Change::Release, Actor::daemon());
                 let entered =
-                    self.enter_change(&mut book, Draft::default(), &job, change, &actor)?;
+                    self.enter_change(&mut book, Draft::default(), None, &job, change, &actor)?;
                 tickets.push(entered.1);
             }
         }

@@ -48,6 +48,18 @@ pub enum Error {
     /// nothing is taken until the log can be written again, which is tried every second.
     #[error("the audit log failed")]
     Audit(#[source] Arc<io::Error>),
+    /// The audit log is not what was written. Nothing is made from it: a person has to look.
+    #[error("the audit log is broken in {segment}, line {line}: {what}")]
+    Chain { segment: String, line: u64, what: String },
+    /// The ledger is broken and cannot be made anew. Both are left as they were found.
+    #[error(
+        "the ledger in {} is broken ({why}) and cannot be made anew from its audit log: put both \
+         back with 'causewayd restore', or move them away to begin with no job", dir.display()
+    )]
+    Lost { dir: PathBuf, why: String, source: Box<Error> },
+    /// A backup that cannot be made, or used, as asked for.
+    #[error("{}: {why}", path.display())]
+    Backup { path: PathBuf, why: String },
     /// The ledger was closed by this process.
     #[error("the ledger is closed")]
     Closed,
@@ -60,6 +72,29 @@ impl Error {
         matches!(self, Self::NoSpace { .. } | Self::NotWritable { .. } | Self::Audit(_))
     }
 
+    /// Whether the database is not what was written, so that another one has to be made: not where it
+    /// is the host that refuses.
+    pub(super) fn is_broken(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Storage(sled::Error::Io(error)) => !is_of_the_host(error),
+            Self::Storage(_) => true,
+            Self::NoSuchJob(_)
+            | Self::Illegal { .. }
+            | Self::KeyReused { .. }
+            | Self::LeaseLost
+            | Self::AlreadyOpen { .. }
+            | Self::NoSpace { .. }
+            | Self::NotWritable { .. }
+            | Self::Schema { .. }
+            | Self::Audit(_)
+            | Self::Chain { .. }
+            | Self::Lost { .. }
+            | Self::Backup { .. }
+            | Self::Closed => false,
+        }
+    }
+
     /// For whatever the database is blamed for without having said so itself.
     pub(super) fn broken(what: impl Into<String>) -> Self {
         Self::Storage(sled::Error::ReportableBug(what.into()))
@@ -68,4 +103,17 @@ impl Error {
     pub(super) fn corrupt(what: impl Into<String>) -> Self {
         Self::Corrupt { what: what.into() }
     }
+}
+
+/// Rights, room and open files: the database may be whole, and opens once the host allows it.
+fn is_of_the_host(error: &io::Error) -> bool {
+    let kinds = [
+        io::ErrorKind::PermissionDenied,
+        io::ErrorKind::StorageFull,
+        io::ErrorKind::QuotaExceeded,
+        io::ErrorKind::ReadOnlyFilesystem,
+        io::ErrorKind::OutOfMemory,
+    ];
+    let files = [nix::errno::Errno::EMFILE as i32, nix::errno::Errno::ENFILE as i32];
+    kinds.contains(&error.kind()) || error.raw_os_error().is_some_and(|raw| files.contains(&raw))
 }

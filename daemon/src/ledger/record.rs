@@ -32,6 +32,14 @@ pub(super) fn decode<T: DeserializeOwned>(
     bytes: &[u8],
     what: impl Fn() -> String,
 ) -> Result<T, Error> {
+    let payload = proven(bytes, &what)?;
+    // The message of serde_json can quote the record, and a record can hold a presigned URL.
+    serde_json::from_slice(payload)
+        .map_err(|_| Error::corrupt(format!("{} does not fit this version", what())))
+}
+
+/// The payload, if it is what was written. `what` names it, for the error.
+pub(super) fn proven(bytes: &[u8], what: impl Fn() -> String) -> Result<&[u8], Error> {
     let corrupt = |why: &str| Error::corrupt(format!("{} {why}", what()));
     let (&format, rest) = bytes.split_first().ok_or_else(|| corrupt("is empty"))?;
     if format != FORMAT {
@@ -42,8 +50,7 @@ pub(super) fn decode<T: DeserializeOwned>(
     if *expected != sum(payload) {
         return Err(corrupt("does not match its checksum"));
     }
-    // The message of serde_json can quote the record, and a record can hold a presigned URL.
-    serde_json::from_slice(payload).map_err(|_| corrupt("does not fit this version"))
+    Ok(payload)
 }
 
 fn sum(payload: &[u8]) -> [u8; SUM_BYTES] {

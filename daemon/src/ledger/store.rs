@@ -11,8 +11,11 @@
 //! (<https://github.com/spacejam/sled/issues/1452>). [`Store::flush`] therefore syncs the file too.
 //!
 //! # Invariants
-//! - Nothing that sled does at open takes the process down: a panic there becomes an error.
+//! - Nothing that sled does at open takes the process down: a panic there becomes an error. A database
+//!   that failed so is never dropped, since that makes sled write, or panic while it panics.
 //! - A commit that failed may have been applied in part: its caller lets nothing follow it.
+//! - The sum of all records ([`seal`]) is written with every change of one: a page that is lost, or old,
+//!   shows at the next start.
 
 use std::any::Any;
 use std::fs::{DirBuilder, File};
@@ -20,6 +23,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -27,14 +31,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional as _};
 
-use super::{Error, key, record};
+use super::{Error, key, record, seal};
 use crate::model::{Job, JobId};
 
 /// The daemon as a whole stays below 160 MiB resident. sled's page table comes on top of this, at
 /// about 50 MiB for 200,000 jobs; four times the cache made nothing faster.
 const CACHE_BYTES: u64 = 16 << 20;
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 const SCHEMA_KEY: &str = "schema";
+const SEAL_KEY: &[u8] = b"seal";
 /// A daemon that is being restarted may find the lock of the one before it for a moment.
 const LOCK_TRIES: u32 = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
@@ -77,19 +82,32 @@ impl Table {
         (Self::Outbox, "outbox"),
         (Self::Meta, "meta"),
     ];
+
+    /// Every table.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().map(|(table, _)| table)
+    }
 }
 
 /// What one transaction writes. The last word on a key counts.
 #[derive(Debug, Default)]
-pub(super) struct Writes([sled::Batch; Table::ALL.len()]);
+pub(super) struct Writes(Vec<Write>);
+
+/// One record, or with no value its removal.
+#[derive(Debug)]
+struct Write {
+    table: Table,
+    key: Vec<u8>,
+    value: Option<Vec<u8>>,
+}
 
 impl Writes {
     pub(super) fn put(&mut self, table: Table, key: &[u8], value: Vec<u8>) {
-        self.0[table as usize].insert(key, value);
+        self.0.push(Write { table, key: key.to_vec(), value: Some(value) });
     }
 
     pub(super) fn remove(&mut self, table: Table, key: &[u8]) {
-        self.0[table as usize].remove(key);
+        self.0.push(Write { table, key: key.to_vec(), value: None });
     }
 }
 
@@ -98,6 +116,8 @@ pub(super) struct Store {
     trees: Vec<sled::Tree>,
     db: sled::Db,
     file: File,
+    /// Of all sealed records, as the last commit left it.
+    seal: Mutex<u128>,
 }
 
 impl Store {
@@ -109,11 +129,36 @@ impl Store {
         let file = File::open(dir.join("db")).map_err(not_writable)?;
         // The names of the files sled just made have to survive a loss of power as well.
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(not_writable)?;
-        let store = Self { trees, db, file };
-        store.check_schema()?;
-        // A predecessor that was killed may have left what is recovered in the page cache only.
-        store.flush()?;
-        Ok(store)
+        let store = Self { trees, db, file, seal: Mutex::new(0) };
+        let prepared = caught(|| {
+            store.check_schema()?;
+            let seal = store.read_seal()?;
+            *store.seal() = seal;
+            // A predecessor that was killed may have left what is recovered in the page cache only.
+            store.flush()
+        });
+        match prepared {
+            Ok(()) => Ok(store),
+            Err(error) if error.is_broken() => Err(store.abandon(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets go of a broken database without dropping it; its memory is the price.
+    pub(super) fn abandon(self, error: Error) -> Error {
+        std::mem::forget(self);
+        error
+    }
+
+    /// What the seal of all records ought to be.
+    pub(super) fn read_seal(&self) -> Result<u128, Error> {
+        let found = self.read(Table::Meta, SEAL_KEY, || "seal".into())?;
+        Ok(found.map_or(0, |seal: [u64; 2]| u128::from(seal[0]) << 64 | u128::from(seal[1])))
+    }
+
+    /// Plain data that every holder leaves whole.
+    fn seal(&self) -> MutexGuard<'_, u128> {
+        self.seal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check_schema(&self) -> Result<(), Error> {
@@ -170,23 +215,37 @@ impl Store {
     /// # Errors
     /// It may then be applied in part: nothing may be written after it.
     pub(super) fn commit(&self, writes: &Writes) -> Result<(), Error> {
+        let mut seal = self.seal();
+        let before = *seal;
         let result = self.trees.as_slice().transaction(|trees| {
-            for (tree, batch) in trees.iter().zip(&writes.0) {
-                tree.apply_batch(batch)?;
+            let mut sum = before;
+            for Write { table, key, value } in &writes.0 {
+                let tree = &trees[*table as usize];
+                let old = match value {
+                    Some(value) => tree.insert(key.as_slice(), value.as_slice())?,
+                    None => tree.remove(key.as_slice())?,
+                };
+                sum ^= seal::of(*table, key, old.as_deref());
+                sum ^= seal::of(*table, key, value.as_deref());
             }
-            Ok::<(), ConflictableTransactionError<()>>(())
+            if sum != before {
+                let halves = [(sum >> 64) as u64, (sum & u128::from(u64::MAX)) as u64];
+                let record = record::encode(&halves, || "seal".into());
+                let record = record.map_err(ConflictableTransactionError::Abort)?;
+                trees[Table::Meta as usize].insert(SEAL_KEY, record)?;
+            }
+            Ok(sum)
         });
-        result.map_err(|error| match error {
+        *seal = result.map_err(|error| match error {
             TransactionError::Storage(error) => Error::Storage(error),
-            TransactionError::Abort(()) => Error::broken("a transaction that cannot abort did"),
-        })
+            TransactionError::Abort(error) => error,
+        })?;
+        Ok(())
     }
 
     /// Returns once everything committed before it is on disk. Blocks.
     pub(super) fn flush(&self) -> Result<(), Error> {
-        catch_unwind(AssertUnwindSafe(|| self.db.flush()))
-            .unwrap_or_else(|panic| Err(panicked(&*panic)))
-            .map_err(Error::Storage)?;
+        caught(|| self.db.flush().map_err(Error::Storage))?;
         self.file.sync_data().map_err(|error| Error::Storage(sled::Error::Io(error)))
     }
 }
@@ -223,20 +282,28 @@ fn start_patiently(dir: &Path) -> Result<Opened, Error> {
 }
 
 fn start(dir: &Path) -> Result<Opened, Error> {
-    let open = || {
-        // The group commit flushes; a second flusher would only compete with it.
-        let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-        let db = config.open()?;
-        let trees = Table::ALL.iter().map(|(_, name)| db.open_tree(name));
-        let trees = trees.collect::<sled::Result<_>>()?;
-        Ok((db, trees))
-    };
-    catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|panic| Err(panicked(&*panic))).map_err(
-        |error| match error {
-            error if is_held(&error) => Error::AlreadyOpen { dir: dir.to_owned() },
-            error => Error::Storage(error),
-        },
-    )
+    // The group commit flushes; a second flusher would only compete with it.
+    let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+    let db = caught(|| config.open().map_err(Error::Storage)).map_err(|error| match error {
+        Error::Storage(error) if is_held(&error) => Error::AlreadyOpen { dir: dir.to_owned() },
+        error => error,
+    })?;
+    let trees = Table::ALL.iter().map(|(_, name)| db.open_tree(name));
+    match caught(|| trees.collect::<sled::Result<_>>().map_err(Error::Storage)) {
+        Ok(trees) => Ok((db, trees)),
+        Err(error) => {
+            // As `Store::abandon`.
+            std::mem::forget(db);
+            Err(error)
+        }
+    }
+}
+
+/// Runs `work`, and makes an error of a panic in it: sled panics on some of the bytes that it cannot
+/// read.
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(Error::Storage(panicked(&*panic))))
 }
 
 /// sled has no variant for it, only these words.

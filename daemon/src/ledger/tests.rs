@@ -5,6 +5,7 @@ mod crash;
 mod durable;
 mod queue;
 mod reading;
+mod rebuilt;
 mod uploads;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,8 +14,9 @@ use std::time::Duration;
 use super::*;
 use crate::base::{Measure, NoObserver, Observe};
 use crate::model::{
-    Failure, FailureClass, Intent, Labels, Lease, ObjectDigest, PartDigest, PartFact, PartNumber,
-    PartPlan, PinnedObject, PublishedObject, Receipt, TransferState, UploadId,
+    Failure, FailureClass, Intent, JobState, Labels, Lease, ObjectDigest, PartDigest, PartFact,
+    PartNumber, PartPlan, PinnedObject, PublishedObject, Receipt, Submission, TransferSpec,
+    TransferState, UploadId,
 };
 
 const LEASE: Duration = Duration::from_secs(60);

@@ -34,13 +34,20 @@ impl BegunUpload {
         Some(Self { job: job.id, target: job.spec.target.clone(), upload })
     }
 
-    /// `[job: 16][half the BLAKE3 of the upload's id: 16]`: an id has no fixed length.
     fn key(&self) -> [u8; 32] {
-        let mut key = [0; 32];
-        key[..16].copy_from_slice(&self.job.to_bytes());
-        key[16..].copy_from_slice(&integrity::blake3(self.upload.0.as_bytes())[..16]);
-        key
+        key(self.job, &self.upload)
     }
+}
+
+/// The audit log's word for an upload that was aborted and is gone.
+pub(super) const GONE: &str = "upload aborted";
+
+/// `[job: 16][half the BLAKE3 of the upload's id: 16]`: an id has no fixed length.
+pub(super) fn key(job: JobId, upload: &UploadId) -> [u8; 32] {
+    let mut key = [0; 32];
+    key[..16].copy_from_slice(&job.to_bytes());
+    key[16..].copy_from_slice(&integrity::blake3(upload.0.as_bytes())[..16]);
+    key
 }
 
 impl Draft {
@@ -113,7 +120,7 @@ impl Ledger {
     /// Storage, or the audit log.
     pub async fn forget_upload(&self, gone: &BegunUpload, actor: &str) -> Result<(), Error> {
         let mut draft = Draft::default();
-        let entry = Entry::new("upload aborted", actor, Some(gone.job));
+        let entry = Entry::new(GONE, actor, Some(gone.job));
         draft.audit(entry.with("upload", &gone.upload)?.with("target", &gone.target.to_string())?);
         draft.writes.remove(Table::Uploads, &gone.key());
         let ticket = self.inner.desk.enter(&mut *self.book()?, draft)?;

@@ -12,7 +12,7 @@ use super::reader::{ReadError, Reader, Trace};
 use super::retry::Budget;
 use super::{Fault, Transfer};
 use crate::base::{CrashPoint, Direction, Measure, Permit, Verdict, crash_point};
-use crate::blob::{self, PartAck, PartError};
+use crate::blob::{self, ListedPart, PartAck, PartError};
 use crate::model::{
     ByteRange, Failure, FailureClass, PartDigest, PartFact, PartNumber, PinnedObject, Side,
     UploadId,
@@ -29,6 +29,8 @@ pub(super) struct Work {
     pub(super) upload: UploadId,
     pub(super) number: PartNumber,
     pub(super) range: ByteRange,
+    /// What the target has of it already and the ledger does not know.
+    pub(super) found: Option<ListedPart>,
 }
 
 /// Why one try failed.
@@ -53,6 +55,11 @@ impl Transfer {
     pub(super) async fn carry(&self, work: Work, permit: Permit) -> Result<(), Fault> {
         let mut budget = Budget::default();
         let mut permit = Some(permit);
+        if let Some(found) = &work.found
+            && self.adopt(&work, found, &mut permit).await?
+        {
+            return Ok(());
+        }
         let (mut attempts, mut bytes_sent) = (0, 0);
         loop {
             let held = match permit.take() {

@@ -9,10 +9,21 @@ use tracing::Instrument as _;
 use super::part::Work;
 use super::{Fault, Transfer, peers};
 use crate::base::{CrashPoint, Permit, crash_point};
+use crate::blob::ListedPart;
 use crate::integrity;
 use crate::model::{
-    Failure, FailureClass, Job, PartFact, PartNumber, PartPlan, PinnedObject, Side, UploadId,
+    Failure, FailureClass, Job, ObjectDigest, PartFact, PartNumber, PartPlan, PinnedObject, Side,
+    UploadId,
 };
+
+/// What need not be sent, by what is known of it.
+#[derive(Debug, Default)]
+struct Standing {
+    /// In the ledger, and at the target just so.
+    done: BTreeSet<PartNumber>,
+    /// At the target alone: ours, if the source's bytes have the same checksum.
+    found: BTreeMap<PartNumber, ListedPart>,
+}
 
 impl Transfer {
     /// Begins the multipart upload; its id is on disk before the first part is sent.
@@ -43,44 +54,64 @@ impl Transfer {
         Ok(job)
     }
 
-    /// Carries every part that the ledger and the target do not both have, then seals.
+    /// Brings every part to the target and to the ledger, then seals. A `resumed` upload may have parts
+    /// that the ledger does not know.
     pub(super) async fn upload_parts(
         self: &Arc<Self>,
         source: &PinnedObject,
         plan: PartPlan,
         upload: &UploadId,
+        resumed: bool,
     ) -> Result<Job, Fault> {
-        let done = self.acknowledged(plan, upload).await?;
-        let source = Arc::new(source.clone());
-        let work = plan.numbers().filter(|number| !done.contains(number));
-        let work = work.filter_map(|number| {
-            let range = plan.range(number)?;
-            Some(Work { source: Arc::clone(&source), upload: upload.clone(), number, range })
-        });
-        self.carry_all(work.collect()).await?;
-        let facts = self.record.ledger.parts(self.record.job)?;
-        let digests: Vec<_> = facts.into_iter().map(|fact| fact.digest).collect();
-        let digest = integrity::merge(plan, &digests)?;
-        self.check_before_publishing(&source, &digest)?;
+        let digest = self.fill(source, plan, upload, resumed).await?;
+        self.check_before_publishing(source, &digest)?;
         self.record.seal(digest).await
     }
 
-    /// The parts that need not be sent again: in the ledger, and at the target just so.
-    async fn acknowledged(
+    /// Carries every part that the ledger and the target do not both have; the digest of the whole.
+    pub(super) async fn fill(
+        self: &Arc<Self>,
+        source: &PinnedObject,
+        plan: PartPlan,
+        upload: &UploadId,
+        resumed: bool,
+    ) -> Result<ObjectDigest, Fault> {
+        let mut standing = self.standing(plan, upload, resumed).await?;
+        let source = Arc::new(source.clone());
+        let work = plan.numbers().filter(|number| !standing.done.contains(number));
+        let work: VecDeque<_> = work
+            .filter_map(|number| {
+                let range = plan.range(number)?;
+                let found = standing.found.remove(&number).filter(|part| part.size == range.len);
+                let (source, upload) = (Arc::clone(&source), upload.clone());
+                Some(Work { source, upload, number, range, found })
+            })
+            .collect();
+        self.carry_all(work).await?;
+        let facts = self.record.ledger.parts(self.record.job)?;
+        let digests: Vec<_> = facts.into_iter().map(|fact| fact.digest).collect();
+        Ok(integrity::merge(plan, &digests)?)
+    }
+
+    /// The parts that need not be sent again.
+    async fn standing(
         &self,
         plan: PartPlan,
         upload: &UploadId,
-    ) -> Result<BTreeSet<PartNumber>, Fault> {
+        resumed: bool,
+    ) -> Result<Standing, Fault> {
         let facts = self.record.ledger.parts(self.record.job)?;
-        if facts.is_empty() {
-            return Ok(BTreeSet::new());
+        if facts.is_empty() && !resumed {
+            return Ok(Standing::default());
         }
         if !self.target.habits().lists_parts {
-            return Ok(facts.iter().map(|fact| fact.number).collect());
+            let done = facts.iter().map(|fact| fact.number).collect();
+            return Ok(Standing { done, ..Standing::default() });
         }
         let listed = self.retrying(Side::Target, || self.target.list_parts(upload)).await?;
         let Some(listed) = listed else { return Err(self.upload_is_gone()) };
-        let listed: BTreeMap<_, _> = listed.into_iter().map(|part| (part.number, part)).collect();
+        let mut listed: BTreeMap<_, _> =
+            listed.into_iter().map(|part| (part.number, part)).collect();
         let same = |fact: &&PartFact| {
             listed.get(&fact.number).is_some_and(|part| {
                 part.etag == fact.etag
@@ -89,14 +120,16 @@ impl Transfer {
                     && part.crc64nvme.is_none_or(|crc| crc == fact.digest.crc64nvme)
             })
         };
-        let kept: BTreeSet<_> = facts.iter().filter(same).map(|fact| fact.number).collect();
-        if kept.len() < facts.len() {
-            let lost = facts.len() - kept.len();
+        let done: BTreeSet<_> = facts.iter().filter(same).map(|fact| fact.number).collect();
+        // A part that the ledger knows otherwise is not one to adopt: it is sent again.
+        facts.iter().for_each(|fact| drop(listed.remove(&fact.number)));
+        if done.len() < facts.len() {
+            let lost = facts.len() - done.len();
             self.record
                 .warn(format!("{lost} parts that were acknowledged are not at the target as they were sent: sent again"))
                 .await?;
         }
-        Ok(kept)
+        Ok(Standing { done, found: listed })
     }
 
     fn upload_is_gone(&self) -> Fault {

@@ -116,7 +116,8 @@ impl Transfer {
         }
     }
 
-    async fn hash_range(
+    /// The digest of a range, read for that alone.
+    pub(super) async fn hash_range(
         &self,
         origin: Origin,
         range: ByteRange,

@@ -4,6 +4,8 @@
 //! and after every answer that is not a clear yes, the target is asked what stands there: the act is
 //! repeated only while it is known not to have happened.
 
+use std::sync::Arc;
+
 use super::retry::Budget;
 use super::small::Held;
 use super::{Fault, Transfer};
@@ -56,7 +58,7 @@ impl Transfer {
 
     /// Publishes what the ledger says is ready.
     pub(super) async fn publish(
-        &self,
+        self: &Arc<Self>,
         source: &PinnedObject,
         plan: PartPlan,
         upload: Option<&UploadId>,
@@ -69,17 +71,20 @@ impl Transfer {
     }
 
     async fn complete(
-        &self,
+        self: &Arc<Self>,
         source: &PinnedObject,
         plan: PartPlan,
         upload: &UploadId,
         digest: ObjectDigest,
     ) -> Result<Job, Fault> {
-        let parts = self.sealed_parts(plan)?;
+        let mut parts = Vec::new();
         let mut budget = Budget::default();
         loop {
             if let Found::Ours(published) = self.look(source, Some(upload), digest).await? {
                 return self.record.publish(published).await;
+            }
+            if parts.is_empty() {
+                parts = self.sealed_parts(source, plan, upload, digest).await?;
             }
             crash_point(&self.observer, CrashPoint::BeforePublishing).await;
             let absent = self.only_if_absent();
@@ -184,12 +189,21 @@ impl Transfer {
         Ok(Found::Clear)
     }
 
-    fn sealed_parts(&self, plan: PartPlan) -> Result<Vec<SealedPart>, Fault> {
-        let facts = self.record.ledger.parts(self.record.job)?;
+    /// The parts to publish. A ledger that was made anew knows the digest and not the parts: then they
+    /// are adopted, and have to be of the same whole.
+    async fn sealed_parts(
+        self: &Arc<Self>,
+        source: &PinnedObject,
+        plan: PartPlan,
+        upload: &UploadId,
+        digest: ObjectDigest,
+    ) -> Result<Vec<SealedPart>, Fault> {
+        let mut facts = self.record.ledger.parts(self.record.job)?;
         if facts.len() != usize::from(plan.parts()) {
-            let reason = format!("{} of {} parts are in the ledger", facts.len(), plan.parts());
-            let failure = Failure::new(FailureClass::Transient, reason, "it begins anew");
-            return Err(Fault::BeginAnew { failure: Box::new(failure) });
+            if self.fill(source, plan, upload, true).await? != digest {
+                return Err(Fault::useless(self.source_differs()));
+            }
+            facts = self.record.ledger.parts(self.record.job)?;
         }
         let sealed = facts.into_iter().map(|fact| SealedPart {
             number: fact.number,

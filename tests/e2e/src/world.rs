@@ -29,6 +29,14 @@ pub struct Output {
 }
 
 impl Output {
+    fn of(output: std::process::Output) -> Result<Self> {
+        Ok(Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout)?,
+            stderr: String::from_utf8(output.stderr)?,
+        })
+    }
+
     /// Its only JSON object.
     pub fn json(&self) -> Result<Value> {
         serde_json::from_str(&self.stdout).with_context(|| format!("not one object: {self:?}"))
@@ -67,6 +75,11 @@ impl World {
         self.dir.path().join(name)
     }
 
+    /// The audit log's first segment, which no test outgrows.
+    pub fn audit_log(&self) -> PathBuf {
+        self.path("data/audit/audit-00000000000000000001.jsonl")
+    }
+
     /// Writes the configuration and starts the daemon.
     pub async fn start(&self) -> Result<Daemon> {
         self.spawn(&[])?.ready().await
@@ -76,6 +89,14 @@ impl World {
     pub fn spawn(&self, env: &[(&str, &str)]) -> Result<Daemon> {
         let config = self.config.write()?;
         Daemon::spawn(&config, &self.path("causewayd.log"), self.config.telemetry(), env)
+    }
+
+    /// Runs another command of the daemon's program, with this world's configuration, to its end.
+    pub async fn causewayd(&self, args: &[&str]) -> Result<Output> {
+        let config = self.config.write()?;
+        let mut command = Command::new(binary("causewayd"));
+        command.args(args).arg("--config").arg(config).kill_on_drop(true);
+        Output::of(command.output().await.context("causewayd cannot be started")?)
     }
 
     /// Runs the client and waits for its end.
@@ -91,11 +112,7 @@ impl World {
             .output()
             .await
             .context("causeway cannot be started: tests/run builds it first")?;
-        Ok(Output {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout)?,
-            stderr: String::from_utf8(output.stderr)?,
-        })
+        Output::of(output)
     }
 
     /// The same with `--output json`, which has to end well.

@@ -270,7 +270,7 @@ async fn a_data_directory_that_cannot_be_is_refused() -> Result<()> {
 async fn a_full_disk_takes_no_work() -> Result<()> {
     let world = World::new().await?;
     std::fs::create_dir_all(world.path("data/audit"))?;
-    std::os::unix::fs::symlink("/dev/full", world.path("data/audit/audit.jsonl"))?;
+    std::os::unix::fs::symlink("/dev/full", world.audit_log())?;
     let daemon = world.start().await?;
     let refused = world.causeway(&["submit", SOURCE, TARGET]).await?;
     ensure!(refused.code != 0, "it was acknowledged: {refused:?}");

@@ -113,7 +113,7 @@ async fn the_socket_is_its_owners_alone_and_the_audit_log_names_who_acted() -> R
     ensure!(mode & 0o777 == 0o600, "{mode:o}");
     world.carry(&[SOURCE, TARGET]).await?;
     daemon.stop(LogCheck::Clean).await?;
-    let audit = std::fs::read_to_string(world.path("data/audit/audit.jsonl"))?;
+    let audit = std::fs::read_to_string(world.audit_log())?;
     let uid = format!("uid:{}", nix::unistd::getuid());
     let submitted = audit.lines().find(|line| line.contains("\"submitted\"")).context("no line")?;
     ensure!(submitted.contains(&uid) && submitted.contains("ami-0abc.bin"), "{submitted}");
@@ -133,7 +133,7 @@ async fn no_secret_is_anywhere_to_be_read() -> Result<()> {
     let texts = [
         daemon.log(),
         daemon.get("/metrics").await?,
-        std::fs::read_to_string(world.path("data/audit/audit.jsonl"))?,
+        std::fs::read_to_string(world.audit_log())?,
         shown.stdout,
     ];
     for endpoint in [&world.commercial, &world.gov] {

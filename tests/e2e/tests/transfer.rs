@@ -122,7 +122,7 @@ async fn a_presigned_url_is_a_source() -> Result<()> {
         world.assert_landed(&key, &bytes).await?;
         let shown = world.causeway(&["--output", "json", "show", &id]).await?.stdout;
         let signature = url.split("X-Amz-Signature=").nth(1).context("it is signed")?;
-        let audit = std::fs::read_to_string(world.path("data/audit/audit.jsonl"))?;
+        let audit = std::fs::read_to_string(world.audit_log())?;
         for text in [&shown, &audit, &daemon.log()] {
             ensure!(!text.contains(signature), "the signature is readable");
         }

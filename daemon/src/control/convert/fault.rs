@@ -34,8 +34,9 @@ impl From<ledger::Error> for Status {
             | Error::Storage(_)
             | Error::Audit(_)
             | Error::Closed => Code::Unavailable,
-            Error::Schema { .. } => Code::Internal,
-            Error::Corrupt { .. } => Code::DataLoss,
+            // These are answered to an operator at the console, not to a client.
+            Error::Schema { .. } | Error::Backup { .. } => Code::Internal,
+            Error::Corrupt { .. } | Error::Chain { .. } | Error::Lost { .. } => Code::DataLoss,
         };
         let message = chain(&error);
         // That nothing can be written is told once by the ledger itself.

@@ -5,11 +5,12 @@ use serde_json::Value;
 use super::*;
 
 fn path(dir: &Path) -> PathBuf {
-    dir.join("audit/audit.jsonl")
+    dir.join("audit/audit-00000000000000000001.jsonl")
 }
 
-/// The lines, with their chain and their numbers checked.
+/// The lines, with their chain and their numbers checked, here and by the log's own reader.
 pub(super) fn lines(dir: &Path) -> Vec<Value> {
+    audit::chain::walk(&dir.join("audit"), |_| Ok(())).expect("a chain that holds");
     let text = std::fs::read_to_string(path(dir)).expect("it was written");
     assert!(text.is_empty() || text.ends_with('\n'));
     let mut prev = blake3::hash(b"");
@@ -42,8 +43,11 @@ async fn the_log_tells_who_did_what_and_how_it_ended() {
     let told: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap_or("")).collect();
     let expected = [
         "submitted",
+        "upload",
+        "seal",
         "succeeded",
         "submitted",
+        "upload",
         "failed",
         "submitted",
         "control",
@@ -53,27 +57,67 @@ async fn the_log_tells_who_did_what_and_how_it_ended() {
     assert_eq!(told, expected);
     assert_eq!(lines[0]["submission"]["spec"]["target"]["key"], "won");
     assert_eq!(lines[0]["job"], won.to_string());
-    assert_eq!(lines[1]["receipt"]["job_id"], won.to_string());
-    assert_eq!(lines[1]["actor"], "causewayd");
-    assert_eq!(lines[3]["failure"]["reason"], "no");
-    assert_eq!((&lines[5]["change"], &lines[5]["actor"]), (&"cancel".into(), &"uid:1000".into()));
+    assert_eq!(lines[1]["transfer"]["upload"], "u");
+    assert_eq!(lines[1]["transfer"]["source"]["etag"], "e");
+    assert_eq!(lines[2]["transfer"]["at"], "sealing");
+    assert_eq!(lines[3]["receipt"]["job_id"], won.to_string());
+    assert_eq!(lines[3]["actor"], "causewayd");
+    assert_eq!(lines[6]["failure"]["reason"], "no");
+    assert_eq!(lines[6]["transfer"]["at"], "unplanned", "what was uploaded is of no use");
+    assert_eq!((&lines[8]["change"], &lines[8]["actor"]), (&"cancel".into(), &"uid:1000".into()));
+    assert_eq!(lines[9]["after"]["state"], "cancelled");
     assert!(lines[0]["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{}", lines[0]["at"]);
 }
 
-/// Whoever reads the log must not be able to fetch the object.
+/// Whoever reads the log must not be able to fetch the object; whoever rebuilds from it must.
 #[tokio::test]
-async fn a_presigned_source_stands_there_without_its_signature() {
+async fn a_presigned_source_stands_there_without_its_signature_which_is_kept_apart() {
     let dir = dir();
     let ledger = open(dir.path());
     let mut one = submission("a");
     one.spec.source = "https://h.example/a.bin?X-Amz-Signature=deadbeef".parse().expect("legal");
-    submit(&ledger, one).await;
+    let id = submit(&ledger, one).await.id;
     let text = std::fs::read_to_string(path(dir.path())).expect("it was written");
     assert!(!text.contains("deadbeef"), "{text}");
     assert!(text.contains("https://h.example/a.bin?REDACTED"), "{text}");
-    assert_eq!(lines(dir.path()).len(), 1);
-    let mode = std::os::unix::fs::MetadataExt::mode(&path(dir.path()).metadata().expect("there"));
-    assert_eq!(mode & 0o777, 0o600);
+    let lines = lines(dir.path());
+    let secret = dir.path().join(lines[0]["secret"].as_str().expect("it refers to the secret"));
+    assert_eq!(std::fs::read_to_string(&secret).expect("kept"), "X-Amz-Signature=deadbeef");
+    for file in [&path(dir.path()), &secret] {
+        let mode = std::os::unix::fs::MetadataExt::mode(&file.metadata().expect("there"));
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    ledger.control(id, Change::Cancel, "uid:0").await.expect("legal");
+    assert!(!secret.exists(), "the job is over");
+    ledger.control(id, Change::Retry, "uid:0").await.expect("legal");
+    assert!(secret.exists(), "the job needs it again");
+    ledger.control(id, Change::Retry, "uid:0").await.expect_err("it is queued");
+    assert!(secret.exists(), "a refusal takes nothing away");
+    let token = token(&claim(&ledger, ANY).await.expect("queued"));
+    ledger.apply(id, token, fail(true)).await.expect("leased");
+    assert!(!secret.exists(), "the job is over");
+    std::fs::write(&secret, "left by a crash").expect("room for a test");
+    drop(ledger);
+    drop(open(dir.path()));
+    assert!(!secret.exists(), "swept at start");
+}
+
+#[tokio::test]
+async fn a_submission_that_made_no_job_leaves_no_secret() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let presigned = |signature: &str| {
+        let mut one = submission("a");
+        let url = format!("https://h.example/a.bin?X-Amz-Signature={signature}");
+        one.spec.source = url.parse().expect("legal");
+        Submission { idempotency_key: Some("k".into()), ..one }
+    };
+    submit(&ledger, presigned("a")).await;
+    let again = ledger.submit(presigned("a"), "uid:0").await.expect("known");
+    assert!(again.existed);
+    ledger.submit(presigned("b"), "uid:0").await.expect_err("another spec");
+    let kept = secret::list(&dir.path().join(secret::DIR)).expect("readable");
+    assert_eq!(kept, [again.job.id]);
 }
 
 #[tokio::test]

@@ -103,11 +103,11 @@ async fn another_schema_is_refused() {
     let dir = dir();
     let ledger = open(dir.path());
     let mut writes = store::Writes::default();
-    store::put(&mut writes, Table::Meta, b"schema", &2_u32, String::new).expect("plain data");
+    store::put(&mut writes, Table::Meta, b"schema", &3_u32, String::new).expect("plain data");
     ledger.inner.desk.store.commit(&writes).expect("the disk works");
     ledger.close().await.expect("on disk");
     let error = Ledger::open(dir.path(), Arc::new(NoObserver)).expect_err("of the future");
-    assert!(matches!(error, Error::Schema { found: 2, known: 1 }), "{error}");
+    assert!(matches!(error, Error::Schema { found: 3, known: 2 }), "{error}");
 }
 
 #[tokio::test]

@@ -1,0 +1,182 @@
+//! What one line of the audit log tells, and how much of a job it holds.
+//!
+//! # Invariants
+//! - A line about a job tells how the job stands after it: whoever replays the log takes the last word
+//!   on each, and needs none of the rules that led there.
+//! - No secret is written: a presigned URL stands here without its query.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::base::clock;
+use crate::ledger::Error;
+use crate::model::{Address, Intent, Job, JobId, JobState, Submission, Timestamp, TransferState};
+
+/// One line but for its chain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(in crate::ledger) struct Entry {
+    /// RFC 3339, UTC.
+    pub(super) at: String,
+    /// From 1, without a gap.
+    pub(in crate::ledger) seq: u64,
+    pub(in crate::ledger) event: String,
+    pub(in crate::ledger) actor: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::ledger) job: Option<JobId>,
+    #[serde(flatten)]
+    pub(super) detail: Map<String, Value>,
+}
+
+/// More than the revisions between two audit lines of a job. A client drops what seems older than what it
+/// has seen, so a restored job that is not over goes on from above them.
+pub(in crate::ledger) const UNSEEN_MAX: u64 = 1 << 20;
+
+/// Where a job stands, but for what never changes and what can be asked for at the target.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::ledger) struct Standing {
+    revision: u64,
+    state: JobState,
+    intent: Intent,
+    priority: i32,
+    attempts: u32,
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+}
+
+impl Entry {
+    /// An entry of this moment; it is numbered when it is entered.
+    pub(in crate::ledger) fn new(event: &str, actor: &str, job: Option<JobId>) -> Self {
+        Self::at(clock::now(), event, actor, job)
+    }
+
+    /// The same of another moment.
+    pub(in crate::ledger) fn at(
+        now: Timestamp,
+        event: &str,
+        actor: &str,
+        job: Option<JobId>,
+    ) -> Self {
+        let (event, actor) = (event.to_owned(), actor.to_owned());
+        Self { at: clock::rfc3339(now), seq: 0, event, actor, job, detail: Map::new() }
+    }
+
+    /// The same with one more field.
+    pub(in crate::ledger) fn with<T: Serialize>(
+        mut self,
+        name: &str,
+        value: &T,
+    ) -> Result<Self, Error> {
+        let value = serde_json::to_value(value)
+            .map_err(|error| Error::corrupt(format!("{name} has no JSON: {error}")))?;
+        self.detail.insert(name.to_owned(), value);
+        Ok(self)
+    }
+
+    /// The same with the submission whole, but for the secret of a presigned source.
+    pub(in crate::ledger) fn with_submission(self, submission: &Submission) -> Result<Self, Error> {
+        let mut entry = self.with("submission", submission)?;
+        if let Address::Presigned(url) = &submission.spec.source {
+            let source =
+                entry.detail.get_mut("submission").and_then(|it| it.pointer_mut("/spec/source"));
+            let source = source.ok_or_else(|| Error::corrupt("a submission without a source"))?;
+            *source = serde_json::json!({ "presigned": url.to_string() });
+        }
+        Ok(entry)
+    }
+
+    /// The same with how the job stands after it.
+    pub(in crate::ledger) fn with_standing(self, before: &Job, job: &Job) -> Result<Self, Error> {
+        let mut entry = self.with("after", &Standing::of(job))?;
+        if step(&before.transfer) != step(&job.transfer) {
+            let planned = TransferState::Unplanned;
+            let known = if step(&job.transfer) == 0 { &planned } else { &job.transfer };
+            entry = entry.with("transfer", known)?;
+        }
+        if let Some(failure) = &job.failure {
+            entry = entry.with("failure", failure)?;
+        }
+        match &job.receipt {
+            Some(receipt) => entry.with("receipt", receipt),
+            None => Ok(entry),
+        }
+    }
+
+    /// The moment of the change.
+    pub(in crate::ledger) fn moment(&self) -> Result<Timestamp, Error> {
+        let millis = match self.at.parse::<jiff::Timestamp>() {
+            Ok(at) => u64::try_from(at.as_millisecond()).ok(),
+            Err(_) => self.at.parse().ok(),
+        };
+        millis.map(Timestamp).ok_or_else(|| self.unreadable("time"))
+    }
+
+    /// A field by its name; `None` where the line has none.
+    pub(in crate::ledger) fn field<T: DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, Error> {
+        let Some(value) = self.detail.get(name) else { return Ok(None) };
+        serde_json::from_value(value.clone()).map(Some).map_err(|_| self.unreadable(name))
+    }
+
+    /// The submission, with the source's query put back where it is known.
+    pub(in crate::ledger) fn submission(&self, query: Option<&str>) -> Result<Submission, Error> {
+        let mut value =
+            self.detail.get("submission").cloned().ok_or_else(|| self.unreadable("submission"))?;
+        if let (Some(query), Some(url)) = (query, value.pointer_mut("/spec/source/presigned")) {
+            let shown = url.as_str().unwrap_or_default();
+            let base = shown.split_once('?').map_or(shown, |(base, _)| base);
+            *url = Value::String(format!("{base}?{query}"));
+        }
+        serde_json::from_value(value).map_err(|_| self.unreadable("submission"))
+    }
+
+    /// What is wrong with a line whose chain holds: another version wrote it.
+    pub(in crate::ledger) fn unreadable(&self, what: &str) -> Error {
+        Error::corrupt(format!(
+            "the {what} of audit line {} is not one this version reads",
+            self.seq
+        ))
+    }
+}
+
+impl Standing {
+    fn of(job: &Job) -> Self {
+        Self {
+            revision: job.revision,
+            state: job.state,
+            intent: job.intent,
+            priority: job.priority,
+            attempts: job.attempts,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+        }
+    }
+
+    /// Puts the job where it stood. Nobody works on it any more: a running one is given back, as after
+    /// any restart.
+    pub(in crate::ledger) fn restore(self, job: &mut Job) {
+        let (state, intent) = match (self.state, self.intent) {
+            (JobState::Running, Intent::Pause) => (JobState::Paused, Intent::Run),
+            (JobState::Running, intent) => (JobState::Queued, intent),
+            stands => stands,
+        };
+        let unseen = if state.is_terminal() { 0 } else { UNSEEN_MAX };
+        job.revision = self.revision.saturating_add(unseen);
+        (job.state, job.intent) = (state, intent);
+        job.priority = self.priority;
+        job.attempts = self.attempts;
+        (job.started_at, job.finished_at) = (self.started_at, self.finished_at);
+    }
+}
+
+/// How far a transfer is, as far as a restart without the ledger has to know. A plan is made again, and
+/// an object that was published is found at the target.
+pub(in crate::ledger) fn step(transfer: &TransferState) -> u8 {
+    match transfer {
+        TransferState::Unplanned | TransferState::Planned { .. } => 0,
+        TransferState::Uploading { .. } => 1,
+        TransferState::Sealing { .. } | TransferState::Sealed { .. } => 2,
+    }
+}

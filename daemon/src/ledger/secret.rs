@@ -1,0 +1,106 @@
+//! The one secret that a job needs and the audit log must not hold: the query of a presigned source. It
+//! is kept in a file of its own, named by the job, which only the daemon's user can read.
+//!
+//! # Crash consistency
+//! The file is on disk before the audit line that refers to it. It is removed once the job is over; a
+//! crash in between leaves a file that the next start removes.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{Error, store};
+use crate::model::{Address, JobId};
+
+/// The directory's name in the data directory.
+pub(super) const DIR: &str = "secrets";
+
+/// What of this source is a secret; `None` where nothing is.
+pub(super) fn of(source: &Address) -> Option<&str> {
+    match source {
+        Address::Object(_) => None,
+        Address::Presigned(url) => url.expose().query(),
+    }
+}
+
+/// The secrets of the jobs that are not over.
+#[derive(Debug, Clone)]
+pub(super) struct Secrets {
+    dir: PathBuf,
+}
+
+impl Secrets {
+    /// The secrets kept in the data directory `data_dir`.
+    pub(super) fn open(data_dir: &Path) -> Result<Self, Error> {
+        let dir = data_dir.join(DIR);
+        let made = store::make_dir(&dir);
+        made.map_err(|source| Error::NotWritable { dir: dir.clone(), source })?;
+        Ok(Self { dir })
+    }
+
+    /// Those in a directory that exists, to be read.
+    pub(super) fn at(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// Returns once the secret is on disk. Blocks.
+    pub(super) fn keep(&self, id: JobId, secret: &str) -> Result<(), Error> {
+        let written = self.write(id, secret);
+        written.map_err(|source| Error::NotWritable { dir: self.dir.clone(), source })
+    }
+
+    fn write(&self, id: JobId, secret: &str) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(self.path(id))?;
+        file.write_all(secret.as_bytes())?;
+        file.sync_all()?;
+        File::open(&self.dir)?.sync_all()
+    }
+
+    /// The secret of a job; `None` where none is kept.
+    pub(super) fn read(&self, id: JobId) -> Result<Option<String>, Error> {
+        match fs::read_to_string(self.path(id)) {
+            Ok(secret) => Ok(Some(secret)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::NotWritable { dir: self.dir.clone(), source }),
+        }
+    }
+
+    /// Removes the secret of a job that is over. What cannot be removed now is removed at a later
+    /// start.
+    pub(super) fn forget(&self, id: JobId) {
+        match fs::remove_file(self.path(id)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(%id, %error, "the secret of a job that is over is left"),
+        }
+    }
+
+    /// Removes every secret that is not `needed`.
+    pub(super) fn sweep(&self, needed: impl Fn(JobId) -> bool) -> Result<(), Error> {
+        let kept = list(&self.dir);
+        let kept = kept.map_err(|source| Error::NotWritable { dir: self.dir.clone(), source })?;
+        for id in kept {
+            if !needed(id) {
+                self.forget(id);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn path(&self, id: JobId) -> PathBuf {
+        self.dir.join(id.to_string())
+    }
+}
+
+/// The jobs whose secrets are kept in `dir`.
+pub(super) fn list(dir: &Path) -> io::Result<Vec<JobId>> {
+    let mut ids = Vec::new();
+    for found in fs::read_dir(dir)? {
+        let name = found?.file_name();
+        ids.extend(name.to_str().and_then(|name| name.parse::<JobId>().ok()));
+    }
+    Ok(ids)
+}

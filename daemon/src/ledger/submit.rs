@@ -1,0 +1,118 @@
+//! Taking a job into the queue.
+
+use serde::{Deserialize, Serialize};
+
+use super::audit::Entry;
+use super::book::Draft;
+use super::flush::Ticket;
+use super::store::{self, Table};
+use super::{Error, Ledger, clock, integrity, key, secret};
+use crate::model::{Job, JobId, Submission, TransferSpec};
+
+/// A submission that is durable.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submitted {
+    pub job: Job,
+    /// The idempotency key was known: this is the job that it made then.
+    pub existed: bool,
+}
+
+/// What an idempotency key stands for.
+#[derive(Serialize, Deserialize)]
+pub(super) struct KeyUse {
+    pub(super) job: JobId,
+    /// Hexadecimal BLAKE3 of the spec's JSON. A spec can hold a secret, so it is not kept whole.
+    pub(super) spec: String,
+}
+
+impl Ledger {
+    /// Takes a job into the queue. With an idempotency key that is known for the same spec, gives
+    /// the job that it made.
+    ///
+    /// # Errors
+    /// [`Error::KeyReused`] where the key is known for another spec.
+    pub async fn submit(&self, submission: Submission, actor: &str) -> Result<Submitted, Error> {
+        let Some(secret) = secret::of(&submission.spec.source).map(str::to_owned) else {
+            let (submitted, ticket) = self.enter_submission(submission, None, actor)?;
+            ticket.durable().await?;
+            return Ok(submitted);
+        };
+        let id = self.reserve_id()?;
+        self.keep_secret(id, secret).await?;
+        let submitted = match self.enter_submission(submission, Some(id), actor) {
+            Ok((submitted, ticket)) => ticket.durable().await.map(|()| submitted),
+            Err(error) => Err(error),
+        };
+        self.settle_secret(id);
+        submitted
+    }
+
+    /// An id that no other submission gets, for what has to be on disk before the job is.
+    fn reserve_id(&self) -> Result<JobId, Error> {
+        let mut book = self.book()?;
+        let id = key::next_id(book.last_id, clock::now(), rand::random());
+        book.last_id = Some(id);
+        Ok(id)
+    }
+
+    pub(super) async fn keep_secret(&self, id: JobId, secret: String) -> Result<(), Error> {
+        let secrets = self.inner.secrets.clone();
+        let kept = tokio::task::spawn_blocking(move || secrets.keep(id, &secret)).await;
+        kept.unwrap_or_else(|_| Err(Error::broken("a panic while a secret was kept")))
+    }
+
+    /// Removes the job's secret if no work is left that needs it.
+    pub(super) fn settle_secret(&self, id: JobId) {
+        match self.get(id) {
+            Ok(job) if !job.state.is_terminal() => {}
+            Ok(_) | Err(Error::NoSuchJob(_)) => self.inner.secrets.forget(id),
+            // Nothing is known of the job, so nothing is thrown away.
+            Err(_) => {}
+        }
+    }
+
+    fn enter_submission(
+        &self,
+        submission: Submission,
+        reserved: Option<JobId>,
+        actor: &str,
+    ) -> Result<(Submitted, Ticket), Error> {
+        let desk = &self.inner.desk;
+        let mut book = self.book()?;
+        let mut draft = Draft::default();
+        let now = clock::now();
+        let id = reserved.unwrap_or_else(|| key::next_id(book.last_id, now, rand::random()));
+        let mut entry =
+            Entry::at(now, "submitted", actor, Some(id)).with_submission(&submission)?;
+        if reserved.is_some() {
+            entry = entry.with("secret", &format!("{}/{id}", secret::DIR))?;
+        }
+        if let Some(key) = submission.idempotency_key.clone() {
+            let spec = fingerprint(&submission.spec)?;
+            let what = || "an idempotency key".to_owned();
+            if let Some(used) = desk.store.read::<KeyUse>(Table::Keys, key.as_bytes(), what)? {
+                if used.spec != spec {
+                    return Err(Error::KeyReused { key, job: used.job });
+                }
+                let submitted = Submitted { job: desk.job(used.job)?, existed: true };
+                // It may be a moment old, and not on disk yet.
+                return Ok((submitted, desk.enter(&mut book, draft)?));
+            }
+            entry = entry.with("spec_blake3", &spec)?;
+            let used = KeyUse { job: id, spec };
+            store::put(&mut draft.writes, Table::Keys, key.as_bytes(), &used, what)?;
+        }
+        draft.audit(entry);
+        let job = Job::submitted(id, submission, actor.to_owned(), now);
+        draft.job(None, &job)?;
+        let ticket = desk.enter(&mut book, draft)?;
+        book.last_id = book.last_id.max(Some(id));
+        Ok((Submitted { job, existed: false }, ticket))
+    }
+}
+
+fn fingerprint(spec: &TransferSpec) -> Result<String, Error> {
+    let json = serde_json::to_vec(spec)
+        .map_err(|error| Error::corrupt(format!("the spec has no JSON: {error}")))?;
+    Ok(hex::encode(integrity::blake3(&json)))
+}

@@ -1,0 +1,396 @@
+//! The ledger is never the only copy: whatever becomes of the database, the jobs are there.
+
+use std::fs;
+
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use super::*;
+
+fn ledger_dir(dir: &Path) -> PathBuf {
+    dir.join("ledger")
+}
+
+fn asides(dir: &Path) -> usize {
+    let names = fs::read_dir(dir).expect("readable").map(|found| found.expect("readable"));
+    names.filter(|found| found.file_name().to_string_lossy().starts_with("ledger.broken-")).count()
+}
+
+fn jobs(ledger: &Ledger) -> Vec<Job> {
+    let ids = keys(ledger, Table::Jobs);
+    let job = |id: &Vec<u8>| ledger.get(key::id(id).expect("an id")).expect("a whole record");
+    ids.iter().map(job).collect()
+}
+
+/// What a rebuild restores of a job; all else is asked for at the target, or made again.
+fn restored(mut job: Job) -> Job {
+    (job.state, job.intent) = match (job.state, job.intent) {
+        (JobState::Running, Intent::Pause) => (JobState::Paused, Intent::Run),
+        (JobState::Running, intent) => (JobState::Queued, intent),
+        stands => stands,
+    };
+    job.transfer = match job.transfer {
+        TransferState::Planned { .. } => TransferState::Unplanned,
+        // It is found at the target by its digest.
+        TransferState::Sealed { source, plan, digest, .. } => {
+            TransferState::Sealing { source, plan, upload: None, digest }
+        }
+        TransferState::Sealing { source, plan, digest, .. } => {
+            TransferState::Sealing { source, plan, upload: None, digest }
+        }
+        other => other,
+    };
+    let seen = job.state.is_terminal();
+    if seen {
+        // The secret of a job that is over is not worth keeping.
+        job.spec.source = job.spec.source.to_string().parse().expect("legal");
+    }
+    Job {
+        revision: if seen { job.revision } else { 0 },
+        attempts: if seen { job.attempts } else { 0 },
+        started_at: if seen { job.started_at } else { None },
+        lease: None,
+        progress: Default::default(),
+        warnings: vec![],
+        ..job
+    }
+}
+
+fn restored_all(ledger: &Ledger) -> Vec<Job> {
+    jobs(ledger).into_iter().map(restored).collect()
+}
+
+fn settings(ledger: &Ledger) -> Vec<Option<String>> {
+    (0..3).map(|n| ledger.setting(&format!("limits/{n}")).expect("readable")).collect()
+}
+
+/// Anything in any order, by persons and by workers.
+async fn walk(ledger: &Ledger, random: &mut SmallRng, steps: usize) {
+    let mut ids = Vec::new();
+    for step in 0..steps {
+        let roll = random.random_range(0..17);
+        if ids.is_empty() || roll < 2 {
+            let mut one = submission(&step.to_string());
+            one.priority = random.random_range(-9..=9);
+            one.labels.insert("step".into(), step.to_string());
+            one.idempotency_key =
+                (roll == 0).then(|| format!("key-{step}-{}", random.random::<u32>()));
+            if random.random_range(0..4) == 0 {
+                let url = format!("https://h.example:8443/a%20b.bin?X-Amz-Signature=s{step}");
+                one.spec.source = url.parse().expect("legal");
+            }
+            ids.push(submit(ledger, one).await.id);
+            continue;
+        }
+        let id = ids[random.random_range(0..ids.len())];
+        let job = ledger.get(id).expect("there");
+        let token = job.lease.as_ref().map_or(0, |lease| lease.token);
+        let worker = match roll {
+            2 => Some(plan([20 << 20, 2 << 30][random.random_range(0..2)])),
+            3 => Some(upload()),
+            4 => Some(fail(random.random())),
+            5 => Some(Change::Stop),
+            6 => Some(Change::Release),
+            7 => Some(Change::Restart),
+            8 => {
+                let [seal, publish, succeed] = seal_publish_succeed(&job);
+                Some(match job.transfer.stage() {
+                    crate::model::Stage::Sealing => publish,
+                    crate::model::Stage::Verifying => succeed,
+                    _ => seal,
+                })
+            }
+            _ => None,
+        };
+        let person = match roll {
+            9 => Some(Change::Pause),
+            10 => Some(Change::Resume),
+            11 => Some(Change::Cancel),
+            12 => Some(Change::Retry),
+            13 => Some(Change::Reprioritize(random.random_range(-100..=100))),
+            _ => None,
+        };
+        // Most of these are refused: a refusal must leave no trace either.
+        if let Some(change) = worker {
+            let _ = ledger.apply(id, token, change).await;
+        } else if let Some(change) = person {
+            let _ = ledger.control(id, change, "uid:0").await;
+        } else if roll == 14 {
+            let value = random.random::<bool>().then(|| step.to_string());
+            let name = format!("limits/{}", step % 3);
+            ledger.put_setting(&name, value, "uid:0").await.expect("written");
+        } else {
+            claim(ledger, ANY).await;
+        }
+    }
+}
+
+fn assert_same(before: &[Job], after: &[Job]) {
+    assert_eq!(before.len(), after.len());
+    for (before, after) in before.iter().zip(after) {
+        assert_eq!(before, after);
+    }
+}
+
+/// Whatever was done to a ledger, its audit log gives the same jobs, settings and keys.
+#[tokio::test]
+async fn a_ledger_made_from_its_log_has_the_same_jobs() {
+    for seed in 0..12 {
+        println!("seed {seed}");
+        let mut random = SmallRng::seed_from_u64(seed);
+        let dir = dir();
+        let tuning = Tuning { segment_bytes: 20_000, ..Tuning::default() };
+        let reopen = || Ledger::open_tuned(dir.path(), Arc::new(NoObserver), tuning);
+        let ledger = reopen().expect("a directory of our own");
+        walk(&ledger, &mut random, 250).await;
+        let (before, set) = (restored_all(&ledger), settings(&ledger));
+        let revisions: Vec<_> = jobs(&ledger).iter().map(|job| job.revision).collect();
+        let keyed = jobs(&ledger).into_iter().find(|job| job.idempotency_key.is_some());
+        let token = ledger.book().expect("whole").last_token;
+        let cursor = *ledger.subscribe().borrow();
+        ledger.close().await.expect("on disk");
+
+        fs::remove_dir_all(ledger_dir(dir.path())).expect("it was there");
+        let ledger = reopen().expect("made from its log");
+        assert_same(&before, &restored_all(&ledger));
+        assert_eq!(settings(&ledger), set);
+        assert_consistent(&ledger);
+        assert!(ledger.book().expect("whole").last_token >= token, "tokens only grow");
+        let now = jobs(&ledger);
+        assert!(now.iter().zip(&revisions).all(|(job, seen)| job.revision >= *seen));
+        let missed = ledger.events(cursor, 10).expect("readable");
+        assert!(matches!(missed, Events::TooOld { .. }), "a watcher begins anew: {missed:?}");
+        if let Some(job) = keyed {
+            let one = Submission {
+                spec: job.spec,
+                priority: 0,
+                labels: Labels::new(),
+                idempotency_key: job.idempotency_key,
+            };
+            let again = ledger.submit(one, "uid:0").await.expect("the key is known");
+            assert_eq!((again.existed, again.job.id), (true, job.id));
+        }
+        // And the new one is as good as the old: it goes on, and is found again.
+        walk(&ledger, &mut random, 60).await;
+        let before = jobs(&ledger);
+        ledger.close().await.expect("on disk");
+        let ledger = reopen().expect("whole");
+        assert_eq!(jobs(&ledger), before);
+        assert_eq!(asides(dir.path()), 0, "nothing was broken");
+    }
+}
+
+/// A disk that lies: 64 bytes anywhere in the database are not what was written.
+#[tokio::test]
+async fn bytes_overwritten_anywhere_lose_no_job() {
+    let origin = dir();
+    let ledger = open(origin.path());
+    let (id, lease) = uploading(&ledger, "large", 100 << 20).await;
+    ledger.record_part(id, lease, fact(1)).await.expect("leased");
+    walk(&ledger, &mut SmallRng::seed_from_u64(99), 400).await;
+    let before = restored_all(&ledger);
+    ledger.close().await.expect("on disk");
+    let (mut whole, mut rebuilt) = (0, 0);
+    for seed in 0..150 {
+        let mut random = SmallRng::seed_from_u64(seed);
+        let dir = dir();
+        copy(origin.path(), dir.path());
+        let name = overwrite(&ledger_dir(dir.path()), &mut random);
+        let ledger = match Ledger::open(dir.path(), Arc::new(NoObserver)) {
+            Ok(ledger) => ledger,
+            Err(error) => panic!("seed {seed}, {name}: {error:?}"),
+        };
+        assert_same(&before, &restored_all(&ledger));
+        assert_consistent(&ledger);
+        submit(&ledger, submission("after")).await;
+        if asides(dir.path()) == 0 { whole += 1 } else { rebuilt += 1 }
+    }
+    println!("{whole} opened as they were, {rebuilt} were made anew");
+    assert!(rebuilt > 10, "the bytes hit something");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("room for a test");
+    for found in fs::read_dir(from).expect("readable") {
+        let found = found.expect("readable");
+        let target = to.join(found.file_name());
+        if found.file_type().expect("readable").is_dir() {
+            copy(&found.path(), &target);
+        } else {
+            fs::copy(found.path(), target).expect("room for a test");
+        }
+    }
+}
+
+/// Overwrites 64 bytes of one of the files, by size; gives its name.
+fn overwrite(dir: &Path, random: &mut SmallRng) -> String {
+    let mut files = Vec::new();
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for found in fs::read_dir(dir).expect("readable") {
+            let path = found.expect("readable").path();
+            if path.is_dir() { dirs.push(path) } else { files.push(path) }
+        }
+    }
+    files.retain(|path| path.metadata().expect("there").len() > 0);
+    files.sort();
+    let path = &files[random.random_range(0..files.len())];
+    let mut bytes = fs::read(path).expect("readable");
+    // Most of the database's file is room that was never used.
+    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0) + 1;
+    let at = random.random_range(0..used);
+    bytes.iter_mut().skip(at).take(64).for_each(|byte| *byte = random.random());
+    fs::write(path, bytes).expect("room for a test");
+    format!("{} at {at}", path.display())
+}
+
+/// It was put back as it stood yesterday: sled finds nothing wrong with it.
+#[tokio::test]
+async fn a_database_that_is_older_than_its_log_is_made_anew() {
+    let (dir, old) = (dir(), dir());
+    let ledger = open(dir.path());
+    submit(&ledger, submission("a")).await;
+    ledger.close().await.expect("on disk");
+    copy(&ledger_dir(dir.path()), old.path());
+    let ledger = open(dir.path());
+    submit(&ledger, submission("b")).await;
+    let before = restored_all(&ledger);
+    ledger.close().await.expect("on disk");
+    fs::remove_dir_all(ledger_dir(dir.path())).expect("it was there");
+    copy(old.path(), &ledger_dir(dir.path()));
+    let ledger = open(dir.path());
+    assert_same(&before, &restored_all(&ledger));
+    assert_eq!(asides(dir.path()), 1, "nothing is deleted");
+    ledger.flush().await.expect("on disk");
+    let told = audited::lines(dir.path());
+    let last = told.last().expect("there");
+    assert_eq!(last["event"], "rebuilt");
+    assert_eq!(last["jobs"], 2);
+    assert!(
+        last["why"].as_str().is_some_and(|why| why.contains("it ends with change 1")),
+        "{last}"
+    );
+}
+
+/// A crash in the middle of a rebuild leaves half a database, which is not taken for one.
+#[tokio::test]
+async fn what_a_rebuild_left_unfinished_is_begun_anew() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    submit(&ledger, submission("a")).await;
+    let before = restored_all(&ledger);
+    ledger.close().await.expect("on disk");
+    fs::rename(ledger_dir(dir.path()), dir.path().join("ledger.new")).expect("a rename");
+    assert_same(&before, &restored_all(&open(dir.path())));
+}
+
+/// To go on with a log that lacks lines would lose jobs in silence.
+#[tokio::test]
+async fn a_broken_ledger_with_a_broken_log_is_left_as_it_is_and_told() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    for name in ["a", "b", "c"] {
+        submit(&ledger, submission(name)).await;
+    }
+    ledger.close().await.expect("on disk");
+    fs::remove_dir_all(ledger_dir(dir.path())).expect("it was there");
+    let log = audit::segment::Segment::new(&dir.path().join("audit"), 1).path;
+    let text = fs::read_to_string(&log).expect("there");
+    let lines: Vec<&str> = text.lines().collect();
+    fs::write(&log, format!("{}\n{}\n", lines[0], lines[2])).expect("room for a test");
+    let error = Ledger::open(dir.path(), Arc::new(NoObserver)).expect_err("lines are missing");
+    assert!(
+        matches!(&error, Error::Lost { source, .. } if matches!(**source, Error::Chain { line: 2, .. })),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("causewayd restore"), "{error}");
+    assert!(!ledger_dir(dir.path()).exists());
+}
+
+#[tokio::test]
+async fn a_presigned_job_is_resumed_with_its_secret_and_failed_without() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let mut one = submission("a");
+    one.spec.source = "https://h.example/a.bin?X-Amz-Signature=deadbeef".parse().expect("legal");
+    let job = submit(&ledger, one).await;
+    ledger.close().await.expect("on disk");
+    fs::remove_dir_all(ledger_dir(dir.path())).expect("it was there");
+    let ledger = open(dir.path());
+    assert_eq!(ledger.get(job.id).expect("restored").spec, job.spec);
+    ledger.close().await.expect("on disk");
+    fs::remove_dir_all(ledger_dir(dir.path())).expect("it was there");
+    fs::remove_dir_all(dir.path().join(secret::DIR)).expect("it was there");
+    let ledger = open(dir.path());
+    let job = ledger.get(job.id).expect("restored");
+    assert_eq!(job.state, JobState::Failed);
+    let failure = job.failure.expect("told why");
+    assert!(failure.remedy.contains("submit it anew"), "{failure}");
+    assert_consistent(&ledger);
+}
+
+#[tokio::test]
+async fn a_backup_of_a_running_ledger_is_restored_elsewhere() {
+    let (source, to, target) = (dir(), dir(), dir());
+    let tuning = Tuning { segment_bytes: 10_000, ..Tuning::default() };
+    let ledger = Ledger::open_tuned(source.path(), Arc::new(NoObserver), tuning).expect("fresh");
+    walk(&ledger, &mut SmallRng::seed_from_u64(5), 300).await;
+    let done = backup(source.path(), to.path()).expect("copied while it is open");
+    assert!(done.segments > 1 && done.secrets > 0, "{done:?}");
+    let before = restored_all(&ledger);
+    submit(&ledger, submission("later")).await;
+
+    // What a daemon's first start leaves is no ledger to protect.
+    drop(open(target.path()));
+    let put_back = restore(target.path(), to.path()).expect("restored");
+    assert_eq!(put_back.jobs, Some(before.len() as u64));
+    let again = open(target.path());
+    assert_same(&before, &restored_all(&again));
+    assert_consistent(&again);
+    assert_eq!(asides(target.path()), 0, "it was whole");
+    assert!(matches!(restore(target.path(), to.path()), Err(Error::AlreadyOpen { .. })));
+    again.close().await.expect("on disk");
+    let error = restore(target.path(), to.path()).expect_err("there are jobs");
+    assert!(error.to_string().contains("holds a ledger already"), "{error}");
+    let error = backup(source.path(), to.path()).expect_err("it holds a backup");
+    assert!(error.to_string().contains("not empty"), "{error}");
+}
+
+#[tokio::test]
+async fn a_backup_that_is_not_what_was_written_is_refused() {
+    let (source, to, target) = (dir(), dir(), dir());
+    submit(&open(source.path()), submission("a")).await;
+    backup(source.path(), to.path()).expect("copied");
+    let log = audit::segment::Segment::new(&to.path().join("audit"), 1).path;
+    let mut bytes = fs::read(&log).expect("there");
+    bytes[20] ^= 1;
+    fs::write(&log, bytes).expect("room for a test");
+    let error = restore(target.path(), to.path()).expect_err("a flipped bit");
+    assert!(error.to_string().contains("not what the manifest says"), "{error}");
+    assert!(fs::read_dir(target.path()).expect("there").next().is_none(), "nothing was written");
+}
+
+#[tokio::test]
+async fn a_log_cut_off_at_its_end_is_told_once_the_ledger_can_be_asked() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    for one in 0..200 {
+        submit(&ledger, submission(&one.to_string())).await;
+    }
+    let running = verify(dir.path()).expect("whole");
+    assert_eq!((running.lines, running.segments), (200, 1));
+    assert!(matches!(running.tail, Tail::Unknown(_)), "the daemon holds the ledger");
+    ledger.close().await.expect("on disk");
+    assert_eq!(verify(dir.path()).expect("whole").tail, Tail::Whole);
+    let log = audit::segment::Segment::new(&dir.path().join("audit"), 1).path;
+    let text = fs::read_to_string(&log).expect("there");
+    let head = |lines| text.lines().take(lines).map(|line| format!("{line}\n")).collect::<String>();
+    fs::write(&log, head(199)).expect("room for a test");
+    assert_eq!(verify(dir.path()).expect("the outbox has it").tail, Tail::Owed(1));
+    fs::write(&log, head(10)).expect("room for a test");
+    let error = verify(dir.path()).expect_err("cut off");
+    assert!(
+        matches!(&error, Error::Chain { line: 11, what, .. } if what.contains("cut off")),
+        "{error}"
+    );
+}
