@@ -71,15 +71,10 @@ impl Transfer {
     /// [`Fault::Failed`] where it cannot be carried, [`Fault::Stopped`] where it was asked to stop:
     /// what was done stays recorded.
     pub async fn run(mut self, mut job: Job) -> Result<Receipt, Fault> {
+        self.abort_what_was_begun(&job).await?;
         let habits = self.find_habits(job.submitted_at).await?;
         self.target = self.target.with_habits(habits);
         let transfer = Arc::new(self);
-        let begun_before = job.attempts > 1;
-        let records_none =
-            matches!(job.transfer, TransferState::Unplanned | TransferState::Planned { .. });
-        if begun_before && records_none {
-            transfer.abort_unrecorded(job.submitted_at).await?;
-        }
         let mut replan = true;
         // An upload that this run did not begin may have parts that the ledger does not know.
         let resumed = job.transfer.upload().is_some();
@@ -128,7 +123,10 @@ impl Transfer {
     /// # Errors
     /// [`Fault::Failed`] where the target does not let go of it.
     pub async fn abort(&self, job: &Job) -> Result<(), Fault> {
-        let Some(upload) = job.transfer.upload() else { return Ok(()) };
+        let Some(upload) = job.transfer.upload() else {
+            // Its worker may have been stopped in the middle of beginning one.
+            return self.abort_unrecorded(job.submitted_at).await;
+        };
         self.retrying(Side::Target, || self.target.abort(upload)).await
     }
 

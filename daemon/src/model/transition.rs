@@ -160,6 +160,11 @@ impl Job {
                 Ok(())
             }
             // What exists at the target has to be aborted first: by a worker, as everything there.
+            JobState::Queued | JobState::Paused if self.may_have_begun() => {
+                self.state = JobState::Queued;
+                self.intent = Intent::Cancel;
+                Ok(())
+            }
             JobState::Queued | JobState::Paused | JobState::Failed if holds_upload => {
                 self.state = JobState::Queued;
                 self.intent = Intent::Cancel;
@@ -171,6 +176,13 @@ impl Job {
                 Ok(())
             }
         }
+    }
+
+    /// Whether a worker may have begun an upload and been killed before it wrote that down.
+    fn may_have_begun(&self) -> bool {
+        let records_none =
+            matches!(self.transfer, TransferState::Unplanned | TransferState::Planned { .. });
+        self.attempts > 0 && records_none
     }
 
     fn retry(&mut self) -> Result<(), &'static str> {

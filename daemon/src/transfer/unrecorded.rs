@@ -8,22 +8,33 @@
 
 use super::{Fault, Transfer};
 use crate::blob::ListedPart;
-use crate::model::{Side, Timestamp};
+use crate::model::{Job, Side, Timestamp, TransferState};
 
 /// Clocks here and at S3 differ by less: past it S3 refuses every request.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html> (RequestTimeTooSkewed)
 const SKEW_MILLIS: u64 = 15 * 60 * 1000;
 
 impl Transfer {
+    /// Aborts what an earlier worker may have begun for this job without a word in the ledger.
+    pub(super) async fn abort_what_was_begun(&self, job: &Job) -> Result<(), Fault> {
+        let records_none =
+            matches!(job.transfer, TransferState::Unplanned | TransferState::Planned { .. });
+        if job.attempts > 1 && records_none {
+            self.abort_unrecorded(job.submitted_at).await?;
+        }
+        Ok(())
+    }
+
     /// Aborts what this job may have begun since `since` and has no record of.
     pub(super) async fn abort_unrecorded(&self, since: Timestamp) -> Result<(), Fault> {
-        let uploads = match self.stop.or_now(self.target.list_uploads()).await? {
+        let uploads = match self.retrying(Side::Target, || self.target.list_uploads()).await {
             Ok(uploads) => uploads,
             // It takes a right of its own, s3:ListBucketMultipartUploads, that many do not have.
-            Err(error) => {
-                tracing::info!(%error, "cannot look for uploads that were begun and not recorded");
+            Err(Fault::Failed { failure, .. }) => {
+                tracing::info!(%failure, "cannot look for uploads that were not recorded");
                 return Ok(());
             }
+            Err(fault) => return Err(fault),
         };
         let earliest = Timestamp(since.0.saturating_sub(SKEW_MILLIS));
         for found in uploads {
@@ -31,8 +42,14 @@ impl Transfer {
             if recorded || found.initiated.is_none_or(|at| at < earliest) {
                 continue;
             }
-            let parts =
-                self.retrying(Side::Target, || self.target.list_parts(&found.upload)).await?;
+            let list = || async {
+                match self.target.list_parts(&found.upload).await {
+                    // What cannot be seen to be ours is left alone.
+                    Err(error) if error.is_unreadable() => Ok(None),
+                    listed => listed,
+                }
+            };
+            let parts = self.retrying(Side::Target, list).await?;
             if parts.is_some_and(|parts| parts.iter().all(ListedPart::is_of_probe)) {
                 self.retrying(Side::Target, || self.target.abort(&found.upload)).await?;
                 tracing::info!(upload = %found.upload.0, "aborted an upload that was not recorded");
