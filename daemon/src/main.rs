@@ -87,9 +87,13 @@ fn main() -> ExitCode {
             println!("{}: good", config.display());
         }),
         Command::Run { config, drain_timeout } => run(config, Duration::from_secs(drain_timeout)),
-        Command::Backup { config, to } => app::backup(&config, &to).map(say),
-        Command::Restore { config, from } => app::restore(&config, &from).map(say),
-        Command::Audit(Audit::Verify { config }) => app::verify_audit(&config).map(say),
+        Command::Backup { config, to } => app::backup(&config, &to).map(|said| println!("{said}")),
+        Command::Restore { config, from } => {
+            app::restore(&config, &from).map(|said| println!("{said}"))
+        }
+        Command::Audit(Audit::Verify { config }) => {
+            app::verify_audit(&config).map(|said| println!("{said}"))
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -98,11 +102,6 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the end of a chain of results")]
-fn say(text: String) {
-    println!("{text}");
 }
 
 fn run(config: PathBuf, drain_timeout: Duration) -> Result<(), app::Error> {

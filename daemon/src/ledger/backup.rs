@@ -80,7 +80,7 @@ pub struct Verified {
 /// # Errors
 /// Where `to` holds anything, the log's chain does not hold, or a file cannot be copied.
 pub fn backup(data_dir: &Path, to: &Path) -> Result<BackedUp, Error> {
-    let at = |path: &Path| failing(path);
+    let at = failing;
     store::make_dir(to).map_err(at(to))?;
     if fs::read_dir(to).map_err(at(to))?.next().is_some() {
         return Err(refused(to, "it is not empty: name a new directory for each backup"));
@@ -125,7 +125,7 @@ pub fn backup(data_dir: &Path, to: &Path) -> Result<BackedUp, Error> {
 /// Where a file or the chain is not as the manifest has it, a daemon runs there, or there is a ledger
 /// already.
 pub fn restore(data_dir: &Path, from: &Path) -> Result<BackedUp, Error> {
-    let at = |path: &Path| failing(path);
+    let at = failing;
     let manifest = read_manifest(from)?;
     let walked = chain::walk(&from.join(AUDIT), |_| Ok(()))?;
     if walked.last_seq() != manifest.last_seq {

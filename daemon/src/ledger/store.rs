@@ -152,8 +152,8 @@ impl Store {
 
     /// What the seal of all records ought to be.
     pub(super) fn read_seal(&self) -> Result<u128, Error> {
-        let found = self.read(Table::Meta, SEAL_KEY, || "seal".into())?;
-        Ok(found.map_or(0, |seal: [u64; 2]| u128::from(seal[0]) << 64 | u128::from(seal[1])))
+        let found: Option<[u8; 16]> = self.read(Table::Meta, SEAL_KEY, || "seal".into())?;
+        Ok(found.map_or(0, u128::from_be_bytes))
     }
 
     /// Plain data that every holder leaves whole.
@@ -229,8 +229,7 @@ impl Store {
                 sum ^= seal::of(*table, key, value.as_deref());
             }
             if sum != before {
-                let halves = [(sum >> 64) as u64, (sum & u128::from(u64::MAX)) as u64];
-                let record = record::encode(&halves, || "seal".into());
+                let record = record::encode(&sum.to_be_bytes(), || "seal".into());
                 let record = record.map_err(ConflictableTransactionError::Abort)?;
                 trees[Table::Meta as usize].insert(SEAL_KEY, record)?;
             }
