@@ -195,7 +195,11 @@ fn reload(watched: &Watched, daemon: &Daemon) {
         tracing::error!(%error, "the log filter is not changed");
     }
     for (name, remote) in &config.remotes {
-        daemon.set_configured_limits(name, remote.limits);
+        match persisted(daemon.ledger(), name) {
+            Ok(None) => daemon.set_configured_limits(name, remote.limits),
+            Ok(Some(_)) => tracing::info!(remote = %name, "keeping the limits that were persisted"),
+            Err(error) => tracing::error!(remote = %name, %error, "the limits are not reloaded"),
+        }
     }
     let same = config.remotes.keys().eq(watched.config.remotes.keys());
     if !same {

@@ -99,6 +99,10 @@ impl Pipeline {
             };
             let now = self.ledger.get(record.job)?;
             match fault {
+                // A cancel that was acknowledged is not forgotten over a failure.
+                Fault::Failed { .. } | Fault::BeginAnew { .. } if now.intent == Intent::Cancel => {
+                    return self.stopped(&now, record, handle).await;
+                }
                 Fault::Stopped => return self.stopped(&now, record, handle).await,
                 Fault::Failed { failure, restart } => {
                     if restart {
@@ -234,7 +238,7 @@ impl Pipeline {
     }
 
     fn remote(&self, name: &RemoteName, side: Side) -> Result<Arc<Remote>, Box<Failure>> {
-        self.remotes.get(name).cloned().ok_or_else(|| {
+        let remote = self.remotes.get(name).cloned().ok_or_else(|| {
             let known: Vec<_> = self.remotes.keys().map(RemoteName::as_str).collect();
             let failure = Failure::new(
                 FailureClass::Permanent,
@@ -242,6 +246,15 @@ impl Pipeline {
                 format!("name one of: {}", known.join(", ")),
             );
             Box::new(failure.on(side, Some(name.clone())))
-        })
+        })?;
+        match remote.wrong_identity() {
+            None => Ok(remote),
+            // It could not be asked at start-up, where this would have been refused.
+            Some(wrong) => {
+                let remedy = "give the remote its own credentials, and retry";
+                let failure = Failure::new(FailureClass::Permanent, wrong.as_str(), remedy);
+                Err(Box::new(failure.on(side, Some(name.clone()))))
+            }
+        }
     }
 }

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -84,6 +84,8 @@ pub struct Remote {
     asks_sts: bool,
     credentials: credentials::Watched,
     identity: ArcSwap<Identity>,
+    /// Why the identity that STS named is not the expected one.
+    wrong_identity: ArcSwapOption<String>,
     s3_endpoint: Option<String>,
     path_style: bool,
 }
@@ -120,6 +122,7 @@ impl Remote {
             asks_sts: options.s3_endpoint.is_none() || options.sts_endpoint.is_some(),
             credentials,
             identity: ArcSwap::default(),
+            wrong_identity: ArcSwapOption::default(),
             region: options.region,
             s3_endpoint: options.s3_endpoint,
             path_style: options.path_style,
@@ -146,7 +149,9 @@ impl Remote {
             return Ok(Identity::default());
         }
         let identity = identity::ask(self.name(), &self.sts).await?;
-        self.expected.check(&identity)?;
+        let checked = self.expected.check(&identity);
+        self.wrong_identity.store(checked.as_ref().err().map(|wrong| Arc::new(wrong.to_string())));
+        checked?;
         self.identity.store(Arc::new(identity.clone()));
         Ok(identity)
     }
@@ -199,6 +204,11 @@ impl Remote {
     /// Who the last check found; empty where STS is not asked.
     pub fn identity(&self) -> Identity {
         Identity::clone(&self.identity.load())
+    }
+
+    /// Why nothing may be done at this remote: STS named another account or partition than expected.
+    pub fn wrong_identity(&self) -> Option<Arc<String>> {
+        self.wrong_identity.load_full()
     }
 
     /// When the credentials in use expire; `None` where they do not, or none were needed yet.

@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::base::clock;
-use crate::ledger::{Events, Lanes, Ledger};
-use crate::model::{Change, Failure, FailureClass, Intent, Job, JobId, Lease, Live};
+use crate::ledger::{Events, Filter, Lanes, Ledger, PAGE_SIZE_MAX};
+use crate::model::{Change, Failure, FailureClass, Intent, Job, JobId, JobState, Lease, Live};
 use crate::pipeline::{Handle, Pipeline};
 
 /// How long a claim holds without being renewed.
@@ -52,6 +52,8 @@ struct Active {
     handle: Handle,
     token: u64,
     large: bool,
+    /// It was claimed in order to be cancelled: its worker aborts, and is not to be stopped in that.
+    cancels: bool,
     /// The worker's task, to know whose it was if it ends by a panic.
     task: Option<task::Id>,
 }
@@ -102,7 +104,10 @@ impl Scheduler {
                 _ = heard.changed() => cursor = self.listen(cursor),
                 Some(ended) = workers.join_next() => self.ended(ended).await,
                 _ = draining.changed() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => cursor = self.listen(cursor),
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    cursor = self.listen(cursor);
+                    self.take_back_the_lost().await;
+                }
                 () = shutdown.cancelled() => {}
             }
         }
@@ -131,11 +136,36 @@ impl Scheduler {
         }
     }
 
+    /// Gives jobs back that this daemon claimed and that no worker here has: the disk failed in the
+    /// middle of their claim, or of their worker's last word.
+    async fn take_back_the_lost(&self) {
+        let running = Filter { states: vec![JobState::Running], ..Filter::default() };
+        let page = match self.ledger.list(&running, PAGE_SIZE_MAX, None) {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::error!(%error, "cannot look for jobs without a worker");
+                return;
+            }
+        };
+        for job in page.jobs {
+            let Some(lease) = job.lease else { continue };
+            if lease.owner != self.ledger.instance() || self.lock().contains_key(&job.id) {
+                continue;
+            }
+            match self.ledger.apply(job.id, lease.token, Change::Release).await {
+                Ok(_) => tracing::warn!(job = %job.id, "gave back a job that had no worker"),
+                Err(error) => tracing::debug!(job = %job.id, %error, "the job is not given back"),
+            }
+        }
+    }
+
     fn spawn(self: &Arc<Self>, job: Job, workers: &mut JoinSet<JobId>) {
         let Some(lease) = job.lease.clone() else { return };
         let handle = self.pipeline.handle(&job.spec);
         let large = job.is_large();
-        let active = Active { handle: handle.clone(), token: lease.token, large, task: None };
+        let cancels = job.intent == Intent::Cancel;
+        let active =
+            Active { handle: handle.clone(), token: lease.token, large, cancels, task: None };
         self.lock().insert(job.id, active);
         let this = Arc::clone(self);
         let id = job.id;
@@ -215,6 +245,7 @@ impl Scheduler {
             let out_of_lane = grew && !mine.large;
             match job.intent {
                 Intent::Run if !out_of_lane => return,
+                Intent::Cancel if mine.cancels => return,
                 Intent::Cancel => {
                     mine.handle.stop.now();
                     return;

@@ -45,7 +45,7 @@ pub use stop::Stop;
 
 use crate::base::{MemoryBudget, Seat, SharedObserver};
 use crate::blob::{Attributes, S3Target, Source};
-use crate::model::{Job, PinnedObject, Receipt, Side, TransferSpec, TransferState};
+use crate::model::{FailureClass, Job, PinnedObject, Receipt, Side, TransferSpec, TransferState};
 use plan::Planned;
 
 /// What one transfer works with.
@@ -124,7 +124,12 @@ impl Transfer {
     /// [`Fault::Failed`] where the target does not let go of it.
     pub async fn abort(&self, job: &Job) -> Result<(), Fault> {
         let Some(upload) = job.transfer.upload() else {
-            // Its worker may have been stopped in the middle of beginning one.
+            // Its worker may have been stopped in the middle of beginning one; not with credentials that
+            // do not work.
+            let look = self.stop.or_now(self.target.list_uploads()).await?;
+            if look.is_err_and(|error| error.class() == FailureClass::Credentials) {
+                return Ok(());
+            }
             return self.abort_unrecorded(job.submitted_at).await;
         };
         self.retrying(Side::Target, || self.target.abort(upload)).await

@@ -138,6 +138,13 @@ impl Error {
         matches!(self, Self::ServerFault(exchange) if exchange.status == Some(200))
     }
 
+    /// What was uploaded does not fit together: another part than the one acknowledged stands there, or
+    /// the whole has another checksum.
+    pub fn is_of_parts(&self) -> bool {
+        let codes = ["InvalidPart", "InvalidPartOrder", "EntityTooSmall"];
+        matches!(self, Self::Corrupt(_)) || self.code().is_some_and(|code| codes.contains(&code))
+    }
+
     /// What was asked and answered.
     pub fn exchange(&self) -> &Exchange {
         match self {

@@ -88,7 +88,7 @@ impl Reaper {
     async fn reap(&self) -> Result<(), ledger::Error> {
         for orphan in self.ledger.orphans(ORPHANS_MAX)? {
             let Some(remote) = self.remotes.get(&orphan.target.remote) else {
-                tracing::warn!(target = %orphan.target, "an upload is left over at a remote that is \
+                tracing::warn!(object = %orphan.target, "an upload is left over at a remote that is \
                     not configured any more: abort it by hand, or configure the remote again");
                 continue;
             };
@@ -96,12 +96,12 @@ impl Reaper {
             match is_gone(&target, &orphan).await {
                 Ok(true) => {
                     self.ledger.forget_upload(&orphan, &Actor::daemon()).await?;
-                    tracing::info!(job = %orphan.job, target = %orphan.target, "aborted an upload \
+                    tracing::info!(job = %orphan.job, object = %orphan.target, "aborted an upload \
                         that no job holds");
                 }
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(%error, target = %orphan.target, "an upload cannot be aborted; \
+                    tracing::warn!(%error, object = %orphan.target, "an upload cannot be aborted; \
                         it is tried again later");
                 }
             }

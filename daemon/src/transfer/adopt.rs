@@ -34,13 +34,13 @@ impl Transfer {
                 Some(held) => held,
                 None => self.stop.or_soon(self.seat.acquire()).await?,
             };
-            let _memory = self.memory.reserve(PART_MEMORY).await;
+            let memory = self.stop.or_soon(self.memory.reserve(PART_MEMORY)).await?;
             let origin = self.origin(Arc::clone(&work.source));
             let error = match self.stop.or_now(self.hash_range(origin, work.range)).await? {
                 Ok(digest) => break digest?,
                 Err(error) => error,
             };
-            drop(held);
+            drop((held, memory));
             let failure = self.origin(Arc::clone(&work.source)).failure(&error);
             match budget.spend(failure.class) {
                 Some(pause) => self.pause(Side::Source, &failure, pause).await?,

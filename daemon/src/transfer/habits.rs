@@ -20,7 +20,7 @@ impl Transfer {
         if tries > 1 {
             self.abort_unrecorded(since).await?;
         }
-        tracing::info!(target = %self.target.address(), ?habits, "probed the target's server");
+        tracing::info!(object = %self.target.address(), ?habits, "probed the target's server");
         if let Ok(text) = serde_json::to_string(&habits) {
             self.record.ledger.put_setting(&self.habits_key(), Some(text), "causewayd").await?;
         }

@@ -11,6 +11,10 @@ use super::peers::Peers;
 use crate::base::{Pace, RateMeter};
 use crate::model::{Job, JobState, Live, PartNumber, Wait, WaitReason};
 
+/// Bytes after which a trouble counts as over: a read that stands still again and again gives a little
+/// each time it is asked for.
+const IN_EARNEST: u64 = 1 << 20;
+
 /// The live figures of one transfer.
 #[derive(Debug, Default)]
 pub struct LiveTransfer {
@@ -93,7 +97,7 @@ impl LiveTransfer {
         Waiting(self, id)
     }
 
-    /// Something went wrong that is tried again. It is told until a byte moves.
+    /// Something went wrong that is tried again. It is told until bytes move in earnest.
     pub(super) fn trouble(&self, failure: String) {
         self.lock().trouble = Some((self.meter.total(), failure));
     }
@@ -146,7 +150,9 @@ impl State {
         {
             return Some(wait.clone());
         }
-        if let Some((_, failure)) = self.trouble.as_ref().filter(|(then, _)| *then == passed) {
+        if let Some((_, failure)) =
+            self.trouble.as_ref().filter(|(then, _)| passed < then + IN_EARNEST)
+        {
             return Some(Wait { reason: WaitReason::Retry, detail: failure.clone() });
         }
         let paced = self.paces.iter().any(|pace| pace.is_waiting());
@@ -208,8 +214,8 @@ mod tests {
         }
         live.trouble("no answer".into());
         let told = live.snapshot().wait.map(|wait| wait.detail);
-        assert_eq!(told.as_deref(), Some("no answer"), "until a byte moves");
-        live.passed(1);
+        assert_eq!(told.as_deref(), Some("no answer"), "until bytes move");
+        live.passed(IN_EARNEST);
         let seen = live.snapshot();
         assert_eq!((seen.bytes_done, seen.wait), (10, None));
         assert!(seen.parts_active.is_empty());

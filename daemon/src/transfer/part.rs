@@ -66,7 +66,7 @@ impl Transfer {
                 Some(held) => held,
                 None => self.stop.or_soon(self.seat.acquire()).await?,
             };
-            let _memory = self.memory.reserve(PART_MEMORY).await;
+            let memory = self.stop.or_soon(self.memory.reserve(PART_MEMORY)).await?;
             attempts += 1;
             let (sent, result) = self.stop.or_now(self.attempt(&work, attempts)).await?;
             bytes_sent += sent;
@@ -83,6 +83,8 @@ impl Transfer {
                 Err(miss) => miss,
             };
             held.conclude(miss.verdict());
+            // Whoever waits for credentials holds nothing that others need.
+            drop(memory);
             let (side, failure) = self.tell(&miss, &work);
             match budget.spend(failure.class) {
                 Some(pause) => self.pause(side, &failure, pause).await?,

@@ -36,6 +36,8 @@ impl Transfer {
         };
         let created = self.retrying(Side::Target, create).await?;
         crash_point(&self.observer, CrashPoint::UploadCreated).await;
+        let job = self.record.upload(created.upload).await?;
+        crash_point(&self.observer, CrashPoint::UploadRecorded).await;
         if let Some(at) = created.abort_at {
             let warning = format!(
                 "a lifecycle rule of bucket {} aborts this upload at {}: finish before, or change \
@@ -45,8 +47,6 @@ impl Transfer {
             );
             self.record.warn(warning).await?;
         }
-        let job = self.record.upload(created.upload).await?;
-        crash_point(&self.observer, CrashPoint::UploadRecorded).await;
         if tries > 1 {
             // An answer may have been lost, and an upload with it.
             self.abort_unrecorded(job.submitted_at).await?;
@@ -164,8 +164,16 @@ impl Transfer {
             tokio::select! {
                 Some(ended) = running.join_next() => match ended {
                     Ok(Err(Fault::Stopped)) => stopped = true,
-                    Ok(result) => result?,
-                    Err(panic) => return Err(Fault::failed(bug(&panic))),
+                    Ok(Ok(())) => {}
+                    // Nobody may record a part any more once this has ended.
+                    Ok(Err(fault)) => {
+                        running.shutdown().await;
+                        return Err(fault);
+                    }
+                    Err(panic) => {
+                        running.shutdown().await;
+                        return Err(Fault::failed(bug(&panic)));
+                    }
                 },
                 permit = async { acquiring.as_mut().unwrap_or(&mut never()).await } => {
                     acquiring = None;

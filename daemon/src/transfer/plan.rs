@@ -79,6 +79,15 @@ impl Transfer {
                 let size = ByteCount(existing.size);
                 refuse(format!("the target exists ({size}, ETag {})", existing.etag))
             }
+            IfExists::Skip
+                if self.spec.expect_blake3.is_some() || self.spec.verify == Verify::Readback =>
+            {
+                refuse(
+                    "the target exists, and to skip it would prove nothing of what was asked for \
+                     (--expect-blake3, --verify readback)"
+                        .into(),
+                )
+            }
             IfExists::Skip if is_same(source, existing) => Ok(()),
             IfExists::Skip if source.size != existing.size => refuse(format!(
                 "the target exists and is another object: {} there, {} at the source",

@@ -45,7 +45,7 @@ impl Transfer {
                     Side::Target,
                     "s3:GetObjectAttributes",
                     "the target gives no full-object CRC64NVME".into(),
-                    "retry with --verify readback or auto",
+                    "delete the target object, then submit again with --verify readback or auto",
                 ));
             }
             (Verify::Readback, _) | (Verify::Auto, None) => {
@@ -102,12 +102,12 @@ impl Transfer {
         let mut budget = Budget::default();
         loop {
             let permit = self.stop.or_soon(self.seat.acquire()).await?;
-            let _memory = self.memory.reserve(PART_MEMORY).await;
+            let memory = self.stop.or_soon(self.memory.reserve(PART_MEMORY)).await?;
             let error = match self.stop.or_now(self.hash_range(origin.clone(), range)).await? {
                 Ok(digest) => return digest.map_err(Fault::from),
                 Err(error) => error,
             };
-            drop(permit);
+            drop((permit, memory));
             let failure = origin.failure(&error);
             match budget.spend(failure.class) {
                 Some(pause) => self.pause(Side::Target, &failure, pause).await?,
@@ -160,7 +160,7 @@ impl Transfer {
     fn unproven(&self, reason: &str) -> Fault {
         self.observer.record(Measure::VerificationFailure { stage: "verifying" });
         let reason = format!("the target object is not proven: {reason}");
-        let remedy = "do not use the target object; retry carries it again";
+        let remedy = "do not use the target object: delete it, then retry";
         let failure = Failure::new(FailureClass::Corrupt, reason, remedy)
             .on(Side::Target, self.target.name().parse().ok())
             .at("s3:GetObject", self.target.address().resource());

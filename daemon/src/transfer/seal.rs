@@ -159,6 +159,10 @@ impl Transfer {
         let class = if echo { FailureClass::Corrupt } else { error.class() };
         match budget.spend(class) {
             Some(pause) => self.pause(Side::Target, &error.to_failure(Side::Target), pause).await,
+            None if error.is_of_parts() => {
+                // The same parts would be refused for ever: the next beginning sends them anew.
+                Err(Fault::BeginAnew { failure: Box::new(error.to_failure(Side::Target)) })
+            }
             None => Err(Fault::of_request(&error, Side::Target)),
         }
     }

@@ -60,6 +60,24 @@ async fn a_cancelled_job_leaves_nothing_at_the_target() -> Result<()> {
     daemon.stop(LogCheck::Clean).await
 }
 
+/// The worker that aborts is told of the cancel, too: it must not be stopped by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_over_a_long_path_is_one_more_claim() -> Result<()> {
+    let (world, daemon, _) = slow_world().await?;
+    world.gov.faults([
+        Fault::on("UploadPart", Action::DelayMs(150)),
+        Fault::on("AbortMultipartUpload", Action::DelayMs(300)),
+    ]);
+    let id = world.submit(&[SOURCE, TARGET]).await?;
+    world.until(&id, has_parts).await?;
+    world.causeway(&["cancel", &id]).await?.expect_code(0)?;
+    world.causeway(&["watch", &id]).await?.expect_code(1)?;
+    let job = world.json(&["show", &id]).await?;
+    ensure!(job["state"] == "cancelled" && job["attempts"] == 2, "{job}");
+    ensure!(world.gov.uploads().is_empty(), "the upload is still there");
+    daemon.stop(LogCheck::Clean).await
+}
+
 /// A job that failed for a reason that went away continues from its parts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_job_is_retried_from_its_parts() -> Result<()> {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::upload::{CreatedUpload, ListedPart, PartError};
 use super::{Attributes, Error, S3Target};
 use crate::blob::{Habits, PartChecksum};
+use crate::integrity;
 use crate::model::{PartNumber, UploadId};
 
 /// The whole of the probe's part.
@@ -97,10 +98,15 @@ impl S3Target {
     }
 
     fn seen(&self, created: &CreatedUpload, part: &ListedPart) -> Habits {
-        let listed_checksums = part.crc64nvme.is_some();
+        // A server that lists another checksum than the bytes have does not compute it.
+        let computed = integrity::digest(&PATTERN).crc64nvme;
+        let listed_checksums = part.crc64nvme == Some(computed);
+        let wrong = part.crc64nvme.is_some() && !listed_checksums;
         Habits {
             // A server may take the request and know nothing of it.
-            full_object: self.habits.full_object && (created.full_object || listed_checksums),
+            full_object: self.habits.full_object
+                && !wrong
+                && (created.full_object || listed_checksums),
             listed_checksums,
             ..self.habits
         }
