@@ -41,7 +41,7 @@ async fn live_for(world: &World, millis: u64) -> Result<()> {
     daemon.kill()
 }
 
-/// Submits a job until it is acknowledged, over however many deaths that takes.
+/// Submits one job; returns once it is acknowledged.
 async fn submit(world: &World, number: usize) -> Result<()> {
     let (source, key) = (format!("commercial:images/{number}.bin"), format!("key-{number}"));
     let target = format!("gov:landing/{number}.bin");
