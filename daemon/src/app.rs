@@ -45,6 +45,8 @@ pub enum Error {
     Listen { what: &'static str, at: String, source: std::io::Error },
     #[error("the host gives no threads, or no signals")]
     Host(#[source] std::io::Error),
+    #[error("{0} ended by itself: report this as a bug")]
+    Ended(&'static str),
 }
 
 impl Error {
@@ -60,7 +62,8 @@ impl Error {
             | Self::Telemetry(_)
             | Self::Control(_)
             | Self::Listen { .. }
-            | Self::Host(_) => 1,
+            | Self::Host(_)
+            | Self::Ended(_) => 1,
         }
     }
 }
@@ -96,9 +99,11 @@ pub async fn run(path: PathBuf, drain_timeout: Duration) -> Result<(), Error> {
     shutdown.cancel();
     tasks.close();
     tasks.wait().await;
-    ledger.close().await?;
+    let closed = ledger.close().await;
+    result?;
+    closed?;
     tracing::info!("stopped");
-    result
+    Ok(())
 }
 
 /// What a reload reads again.
@@ -140,33 +145,39 @@ async fn serve(
 ) -> Result<(), Error> {
     let mut signals = lifecycle::Signals::new().map_err(Error::Host)?;
     let scheduler_stop = CancellationToken::new();
-    let scheduler = tokio::spawn(Arc::clone(daemon.scheduler()).run(scheduler_stop.clone()));
-    let endpoints = Endpoints {
-        metrics,
-        snapshot: Arc::new({
-            let daemon = Arc::clone(&daemon);
-            move || daemon.snapshot()
-        }),
-        ready: Arc::new({
-            let daemon = Arc::clone(&daemon);
-            move || daemon.ready()
-        }),
-    };
+    let mut scheduler = tokio::spawn(Arc::clone(daemon.scheduler()).run(scheduler_stop.clone()));
+    let endpoints = endpoints(&daemon, metrics);
     tasks.spawn(telemetry::serve(doors.telemetry, endpoints, shutdown.clone()));
     tasks.spawn(daemon.reaper().run(shutdown.clone()));
-    tasks.spawn(Arc::clone(&daemon).watch_identities(shutdown.clone()));
+    let identities = Arc::clone(&daemon).watch_identities();
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(identities));
     tasks.spawn(lifecycle::watchdog(shutdown.clone()));
     let service =
         control::Service::new(daemon.ledger().clone(), Arc::clone(&daemon) as _, shutdown.clone());
-    tasks.spawn(async move {
-        if let Err(error) = doors.control.serve(service).await {
-            tracing::error!(%error, "the control service ended");
-        }
-    });
+    let mut control = tasks.spawn(doors.control.serve(service));
     lifecycle::ready();
 
-    while signals.next().await == lifecycle::Signal::Reload {
-        reload(watched, &daemon);
+    let told_to_stop = async {
+        while signals.next().await == lifecycle::Signal::Reload {
+            reload(watched, &daemon);
+        }
+    };
+    let ledger = daemon.ledger().clone();
+    tokio::select! {
+        () = told_to_stop => {}
+        // Nothing can be written down, so there is nothing to finish: what the next process finds in
+        // the ledger is what was acknowledged.
+        error = ledger.is_to_be_reopened() => {
+            tracing::error!(%error, "the disk takes writes again: leaving, to be started anew");
+            return Err(error.into());
+        }
+        _ = &mut scheduler => return Err(Error::Ended("the scheduler")),
+        ended = &mut control => {
+            return Err(match ended {
+                Ok(Err(error)) => error.into(),
+                Ok(Ok(())) | Err(_) => Error::Ended("the control service"),
+            });
+        }
     }
     tracing::info!(?drain_timeout, "stopping: finishing the parts in flight");
     lifecycle::stopping();
@@ -179,6 +190,19 @@ async fn serve(
             tracing::warn!("a second signal: leaving at once");
             Ok(())
         }
+    }
+}
+
+/// What the telemetry port answers with.
+fn endpoints(daemon: &Arc<Daemon>, metrics: Arc<Metrics>) -> Endpoints {
+    let (scraped, asked) = (Arc::clone(daemon), Arc::clone(daemon));
+    Endpoints {
+        metrics,
+        snapshot: Arc::new(move || scraped.snapshot()),
+        ready: Arc::new(move || {
+            let daemon = Arc::clone(&asked);
+            Box::pin(async move { daemon.ready().await })
+        }),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Nothing here knows what a transfer is.
 
 pub mod backoff;
+pub mod chain;
 pub mod clock;
 pub mod memory;
 pub mod meter;
@@ -12,6 +13,7 @@ pub mod pace;
 pub mod slots;
 
 pub use backoff::Backoff;
+pub use chain::chain;
 pub use memory::{MemoryBudget, Reservation};
 pub use meter::RateMeter;
 pub use observe::{

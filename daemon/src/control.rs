@@ -18,7 +18,6 @@ mod listen;
 mod service;
 mod submit;
 mod watch;
-mod writable;
 
 #[cfg(test)]
 mod tests;

@@ -37,9 +37,10 @@ mod space;
 mod store;
 mod submit;
 mod uploads;
+mod writable;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
@@ -62,12 +63,14 @@ use lock::Lock;
 use rebuild::Rebuilt;
 use secret::Secrets;
 use store::{Store, Table};
+use writable::Writable;
 
 /// What tests make small.
 #[derive(Debug, Clone, Copy)]
 struct Tuning {
     events_kept: u64,
     free_bytes_min: u64,
+    reserve_bytes: u64,
     segment_bytes: u64,
 }
 
@@ -76,6 +79,7 @@ impl Default for Tuning {
         Self {
             events_kept: 65_536,
             free_bytes_min: space::FREE_BYTES_MIN,
+            reserve_bytes: space::RESERVE_BYTES,
             segment_bytes: audit::SEGMENT_BYTES,
         }
     }
@@ -88,11 +92,11 @@ pub struct Ledger {
 }
 
 struct Inner {
-    dir: PathBuf,
     instance: String,
     book: Mutex<Book>,
     desk: Desk,
     secrets: Secrets,
+    writable: Writable,
     /// Released last, when all files are.
     _lock: Lock,
 }
@@ -122,10 +126,15 @@ impl Ledger {
             .sweep(|id| !matches!(store.job(id), Ok(job) if job.as_ref().is_none_or(is_over)))?;
         let book = Book::open(&store, audit.last_seq())?;
         let flusher = Flusher::start(store.clone(), audit, book.cursor(), observer);
-        let desk = Desk::new(store, flusher.map_err(not_writable)?, tuning)?;
-        let instance = hex::encode(rand::random::<[u8; 16]>());
-        let (dir, book) = (dir.to_owned(), Mutex::new(book));
-        let inner = Inner { dir, instance, book, desk, secrets, _lock: lock };
+        let flusher = flusher.map_err(not_writable)?;
+        let inner = Inner {
+            instance: hex::encode(rand::random::<[u8; 16]>()),
+            book: Mutex::new(book),
+            desk: Desk::new(dir.to_owned(), store, flusher, tuning)?,
+            secrets,
+            writable: Writable::default(),
+            _lock: lock,
+        };
         let ledger = Self { inner: Arc::new(inner) };
         if let Some(rebuilt) = rebuilt {
             ledger.tell(&rebuilt)?;
@@ -203,7 +212,7 @@ impl Ledger {
         self.enter_change(&mut book, Draft::default(), Some(entry), &before, change, actor)
     }
 
-    /// Writes what the worker that holds the lease `token` reports.
+    /// Writes what the worker that holds the lease `token` reports. See [`Error::may_pass`].
     ///
     /// # Errors
     /// [`Error::LeaseLost`] where the job's lease has another token, or it has none.
@@ -218,11 +227,22 @@ impl Ledger {
             let actor = Actor::daemon();
             self.enter_change(&mut book, Draft::default(), None, &before, change, &actor)?
         };
-        ticket.durable().await?;
+        self.settled(ticket).await?;
         if is_over(&job) && secret::of(&job.spec.source).is_some() {
             self.inner.secrets.forget(id);
         }
         Ok(job)
+    }
+
+    /// Waits until a worker's change, which is committed, is on disk. While the audit log cannot be
+    /// written this takes longer, and no more: told of an error the worker would do again what is done.
+    async fn settled(&self, ticket: Ticket) -> Result<(), Error> {
+        let mut outcome = ticket.durable().await;
+        while let Err(Error::Audit(_)) = outcome {
+            tokio::time::sleep(flush::RETRY_PAUSE).await;
+            outcome = self.flush().await;
+        }
+        outcome
     }
 
     /// Applies one change to one job, with its audit lines and the loss of its parts. `asked` is the
@@ -295,16 +315,6 @@ impl Ledger {
         ticket.durable().await
     }
 
-    /// Whether work can be taken: the ledger has not failed, there is room, and a small write gets
-    /// to the disk. Blocks for one sync.
-    ///
-    /// # Errors
-    /// The reason why not.
-    pub fn check_writable(&self) -> Result<(), Error> {
-        self.inner.desk.flusher.admit()?;
-        space::check(&self.inner.dir, self.inner.desk.tuning.free_bytes_min)
-    }
-
     /// Returns once everything that was changed before is on disk.
     ///
     /// # Errors
@@ -344,7 +354,7 @@ impl Ledger {
 /// sled's own `Debug` prints what the trees hold.
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger").field("dir", &self.inner.dir).finish_non_exhaustive()
+        f.debug_struct("Ledger").field("dir", &self.inner.desk.dir).finish_non_exhaustive()
     }
 }
 

@@ -256,21 +256,6 @@ fn sts_config(base: &SdkConfig, endpoint: Option<&str>) -> SdkConfig {
     config.retry_config(RetryConfig::standard()).timeout_config(timeouts).build()
 }
 
-/// An error and its causes on one line, each said once.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        next = cause.source();
-    }
-    text
-}
-
 /// Whether a request failed for want of credentials, before anything was sent.
 pub fn is_credentials_fault(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())

@@ -31,6 +31,7 @@ const LEASE: Duration = Duration::from_secs(60);
 const RENEW_EVERY: Duration = Duration::from_secs(20);
 /// A look at the queue even when nothing was heard.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+const TAKE_BACK_EVERY: Duration = Duration::from_secs(30);
 const EVENTS_A_LOOK: usize = 1024;
 /// What workers get after they were told to stop at once.
 const ABANDON_GRACE: Duration = Duration::from_secs(5);
@@ -98,16 +99,15 @@ impl Scheduler {
         let mut heard = self.ledger.subscribe();
         let mut draining = self.draining.subscribe();
         let mut cursor = *heard.borrow();
+        let mut taking_back = std::pin::pin!(self.take_back_the_lost());
         while !shutdown.is_cancelled() {
             self.claim(&mut workers).await;
             tokio::select! {
                 _ = heard.changed() => cursor = self.listen(cursor),
                 Some(ended) = workers.join_next() => self.ended(ended).await,
                 _ = draining.changed() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {
-                    cursor = self.listen(cursor);
-                    self.take_back_the_lost().await;
-                }
+                () = tokio::time::sleep(LOOK_EVERY) => cursor = self.listen(cursor),
+                () = &mut taking_back => {}
                 () = shutdown.cancelled() => {}
             }
         }
@@ -136,9 +136,16 @@ impl Scheduler {
         }
     }
 
-    /// Gives jobs back that this daemon claimed and that no worker here has: the disk failed in the
-    /// middle of their claim, or of their worker's last word.
+    /// Gives jobs back, now and then, that this daemon claimed and that no worker here has: the disk
+    /// failed in the middle of their claim, or of their worker's last word. Never ends.
     async fn take_back_the_lost(&self) {
+        loop {
+            tokio::time::sleep(TAKE_BACK_EVERY).await;
+            self.take_back().await;
+        }
+    }
+
+    async fn take_back(&self) {
         let running = Filter { states: vec![JobState::Running], ..Filter::default() };
         let page = match self.ledger.list(&running, PAGE_SIZE_MAX, None) {
             Ok(page) => page,

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio_util::sync::CancellationToken;
 
-use crate::base::{Direction, Lane, Limits, MemoryBudget, Pace, SharedObserver, Slots, clock};
+use crate::base::{
+    Direction, Lane, Limits, MemoryBudget, Pace, SharedObserver, Slots, chain, clock,
+};
 use crate::blob;
 use crate::config::Config;
 use crate::control::{
@@ -108,11 +109,11 @@ impl Daemon {
     }
 
     /// Whether new work is taken, as `/readyz` has it.
-    pub(super) fn ready(&self) -> Result<(), String> {
+    pub(super) async fn ready(&self) -> Result<(), String> {
         if self.scheduler.is_draining() {
             return Err("draining".into());
         }
-        self.ledger().check_writable().map_err(|error| error.to_string())
+        self.ledger().writable().await.map_err(|why| chain(&*why))
     }
 
     /// The states that a scrape asks for.
@@ -150,7 +151,7 @@ impl Daemon {
     }
 
     /// Asks who each remote is until all have answered; a wrong answer is a problem that is shown.
-    pub(super) async fn watch_identities(self: Arc<Self>, shutdown: CancellationToken) {
+    pub(super) async fn watch_identities(self: Arc<Self>) {
         loop {
             for (name, remote) in self.pipeline.remotes.iter() {
                 let problem = remote.check_identity().await.err().map(|error| error.to_string());
@@ -160,10 +161,7 @@ impl Daemon {
                     None => problems.remove(name),
                 };
             }
-            let pause = tokio::time::sleep(IDENTITY_EVERY);
-            if shutdown.run_until_cancelled(pause).await.is_none() {
-                return;
-            }
+            tokio::time::sleep(IDENTITY_EVERY).await;
         }
     }
 

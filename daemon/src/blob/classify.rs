@@ -5,7 +5,8 @@ use aws_sdk_s3::operation::RequestId as _;
 use aws_smithy_runtime_api::http::Response;
 
 use super::{Error, Exchange};
-use crate::remote::{chain, is_credentials_fault};
+use crate::base::chain;
+use crate::remote::is_credentials_fault;
 
 /// How an [`Error`] is made of its exchange.
 type Kind = fn(Box<Exchange>) -> Error;

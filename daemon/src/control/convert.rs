@@ -13,7 +13,7 @@ mod words;
 
 use std::fmt;
 
-pub use fault::{chain, dry_run_failed, fault, limits_refused, listing_failed};
+pub use fault::{dry_run_failed, fault, limits_refused, listing_failed};
 pub use filter::{job_filter, job_id};
 pub use job::{job, part_map, plan, progress, receipt, weight};
 pub use prefix::Prefix;

@@ -14,9 +14,8 @@ use tonic_health::server::HealthReporter;
 
 use super::convert::{self, Invalid};
 use super::engine::Engine;
-use super::writable::Writable;
 use super::{act, submit, watch};
-use crate::base::clock;
+use crate::base::{chain, clock};
 use crate::ledger::{Filter, Ledger, Page};
 use crate::model::{Address, Change, Job, JobId, JobState};
 
@@ -42,7 +41,6 @@ pub struct Service {
     pub(super) stop: CancellationToken,
     pub(super) watches: Arc<Semaphore>,
     pub(super) dry_runs: Arc<Semaphore>,
-    pub(super) writable: Arc<Writable>,
     pub(super) health: HealthReporter,
 }
 
@@ -61,7 +59,6 @@ impl Service {
             stop,
             watches: Arc::new(Semaphore::new(WATCHES_MAX)),
             dry_runs: Arc::new(Semaphore::new(DRY_RUNS_MAX)),
-            writable: Arc::new(Writable::default()),
             health: HealthReporter::new(),
         }
     }
@@ -163,7 +160,7 @@ impl Service {
         let status = self.engine.status();
         let counts = self.ledger.counts();
         let now = clock::now();
-        let not_ready = self.writable.why_not(&self.ledger).await;
+        let not_ready = self.ledger.writable().await.err().map(|error| chain(&*error));
         let oldest = counts.oldest_queued.map_or(0, |oldest| now.millis_since(oldest) / 1000);
         v1::StatusResponse {
             version: status.version,

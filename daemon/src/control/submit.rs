@@ -12,7 +12,7 @@ use tonic::Status;
 
 use super::convert::{self, Prefix};
 use super::service::{Answers, Service};
-use crate::base::clock;
+use crate::base::{chain, clock};
 use crate::model::Submission;
 
 /// Submissions of one stream that are on their way to the disk together.
@@ -148,10 +148,8 @@ async fn check(service: &Service, submission: &Submission, dry_run: bool) -> Res
             "the daemon drains and takes no new work: undo the drain, or submit to another daemon",
         ));
     }
-    match service.writable.why_not(&service.ledger).await {
-        None => Ok(()),
-        Some(why) => Err(Status::unavailable(format!("no new work is taken: {why}"))),
-    }
+    let writable = service.ledger.writable().await;
+    writable.map_err(|why| Status::unavailable(format!("no new work is taken: {}", chain(&*why))))
 }
 
 async fn accept(

@@ -136,7 +136,7 @@ fn seq_of(line: &[u8]) -> Result<u64, Error> {
         seq: u64,
     }
     let tail: Tail = serde_json::from_slice(line).map_err(|_| {
-        Error::corrupt("the last line of the audit log; move the file away to begin a new one")
+        Error::corrupt("the last line of the audit log: put the log back with 'causewayd restore'")
     })?;
     Ok(tail.seq)
 }

@@ -10,13 +10,14 @@
 //! - Event cursors are contiguous: a reader that finds a gap knows that it came too late.
 //! - After a commit that failed, nothing is committed any more.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::audit::Entry;
 use super::flush::{Flusher, Ticket};
 use super::store::{self, Store, Table, Writes};
-use super::{Counts, Error, Tuning, key, record};
+use super::{Counts, Error, Tuning, key, record, space};
 use crate::model::{Job, JobId, JobState, TransferState};
 
 const TOKEN_KEY: &str = "token";
@@ -61,6 +62,11 @@ impl Draft {
             self.event = Some(after.clone());
         }
         Ok(())
+    }
+
+    /// Every event and every move comes with a record that is written.
+    fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.entries.is_empty() && self.token.is_none()
     }
 
     /// Adds a line to the audit log.
@@ -114,6 +120,7 @@ impl Book {
 
 /// What a change needs beside the lock.
 pub(super) struct Desk {
+    pub(super) dir: PathBuf,
     pub(super) store: Arc<Store>,
     pub(super) flusher: Flusher,
     pub(super) tuning: Tuning,
@@ -122,7 +129,12 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(store: Arc<Store>, flusher: Flusher, tuning: Tuning) -> Result<Self, Error> {
+    pub(super) fn new(
+        dir: PathBuf,
+        store: Arc<Store>,
+        flusher: Flusher,
+        tuning: Tuning,
+    ) -> Result<Self, Error> {
         let states = <[AtomicU64; JobState::ALL.len()]>::default();
         for state in JobState::ALL {
             let mut count = 0;
@@ -132,7 +144,7 @@ impl Desk {
             }
             states[state as usize].store(count, Ordering::Relaxed);
         }
-        Ok(Self { store, flusher, tuning, states })
+        Ok(Self { dir, store, flusher, tuning, states })
     }
 
     /// The job, which must exist.
@@ -140,9 +152,14 @@ impl Desk {
         self.store.job(id)?.ok_or(Error::NoSuchJob(id))
     }
 
-    /// Commits the draft. It is on disk once the ticket says so.
+    /// Commits the draft. It is on disk once the ticket says so. An error here changed nothing; one
+    /// of the ticket did.
     pub(super) fn enter(&self, book: &mut Book, draft: Draft) -> Result<Ticket, Error> {
         self.flusher.admit()?;
+        if draft.is_empty() {
+            return Ok(self.flusher.enqueue(book.cursor, Vec::new()));
+        }
+        space::check_free(&self.dir, self.tuning.reserve_bytes)?;
         let Draft { mut writes, mut entries, event, moved, token } = draft;
         if let Some(token) = token {
             put_token(&mut writes, token)?;

@@ -42,9 +42,9 @@ pub enum Error {
     Corrupt { what: String },
     /// The database failed. Whether the change is on disk is unknown, and nothing is taken any
     /// more until the daemon is started again.
-    #[error("the ledger's database failed")]
-    Storage(#[source] sled::Error),
-    /// The audit log cannot be written. The change may be done, but it was not acknowledged;
+    #[error("the ledger's database failed: {}", told(.0))]
+    Storage(sled::Error),
+    /// The audit log cannot be written. A submission or a control may be done, but was not acknowledged;
     /// nothing is taken until the log can be written again, which is tried every second.
     #[error("the audit log failed")]
     Audit(#[source] Arc<io::Error>),
@@ -66,10 +66,16 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same request may succeed later, as it stands: nothing was refused, the disk did not
-    /// take it.
+    /// Whether a worker's change may succeed later, as it stands: it was not made, because the disk
+    /// does not take it now.
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::NoSpace { .. } | Self::NotWritable { .. } | Self::Audit(_))
+    }
+
+    /// Whether the database has failed: what was asked for is done or not done, and nothing can be
+    /// written before it is opened anew.
+    pub fn is_of_storage(&self) -> bool {
+        matches!(self, Self::Storage(_) | Self::Closed)
     }
 
     /// Whether the database is not what was written, so that another one has to be made: not where it
@@ -105,6 +111,16 @@ impl Error {
     }
 }
 
+/// sled keeps of the system's errors what `Debug` says of them, nested: only their number is of use.
+fn told(error: &sled::Error) -> String {
+    let text = error.to_string();
+    let number = text.rsplit_once("code: ").and_then(|(_, rest)| rest.split_once(','));
+    match number.and_then(|(number, _)| number.parse().ok()) {
+        Some(number) => io::Error::from_raw_os_error(number).to_string(),
+        None => text,
+    }
+}
+
 /// Rights, room and open files: the database may be whole, and opens once the host allows it.
 fn is_of_the_host(error: &io::Error) -> bool {
     let kinds = [
@@ -116,4 +132,20 @@ fn is_of_the_host(error: &io::Error) -> bool {
     ];
     let files = [nix::errno::Errno::EMFILE as i32, nix::errno::Errno::ENFILE as i32];
     kinds.contains(&error.kind()) || error.raw_os_error().is_some_and(|raw| files.contains(&raw))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_said_is_told_in_its_words() {
+        let system = format!("{:?}", io::Error::from_raw_os_error(5));
+        let nested = format!("{:?}", io::Error::other(system));
+        let error = Error::Storage(sled::Error::Io(io::Error::other(nested)));
+        let text = error.to_string();
+        assert!(text.ends_with("failed: Input/output error (os error 5)"), "{text}");
+        let error = Error::broken("it panicked");
+        assert!(error.to_string().contains("it panicked"), "{error}");
+    }
 }

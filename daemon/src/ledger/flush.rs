@@ -27,7 +27,7 @@ use super::audit::{Audit, Entry};
 use super::store::Store;
 use crate::base::{Measure, SharedObserver};
 
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why nothing is taken now. Told to every caller, so it can be copied.
 #[derive(Debug, Clone)]
@@ -86,6 +86,8 @@ struct Pending {
 struct Desk {
     pending: Mutex<Pending>,
     wake: Condvar,
+    /// The database failed: nothing is taken until it is opened anew.
+    broken: watch::Sender<Option<sled::Error>>,
     /// Audit entries up to this number need no outbox any more.
     audited: AtomicU64,
 }
@@ -94,6 +96,14 @@ impl Desk {
     /// The state is plain data that every holder leaves whole: a panic elsewhere does not spoil it.
     fn lock(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a database that failed.
+    fn broke(&self, fault: Fault) {
+        if let Fault::Storage(error) = &fault {
+            self.broken.send_replace(Some(error.clone()));
+        }
+        self.lock().fault = Some(fault);
     }
 }
 
@@ -152,8 +162,18 @@ impl Flusher {
 
     /// Lets nothing follow a commit that failed: it may have been applied in part.
     pub(super) fn refuse_all(&self, why: &Error) {
-        self.desk.lock().fault = Some(storage_fault(why));
+        self.desk.broke(storage_fault(why));
         self.desk.wake.notify_one();
+    }
+
+    /// Completes once the database has failed for good.
+    pub(super) async fn broken(&self) -> sled::Error {
+        let mut broken = self.desk.broken.subscribe();
+        match broken.wait_for(Option::is_some).await.map(|error| error.clone()) {
+            Ok(Some(error)) => error,
+            // The sender lives as long as this.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
     }
 
     /// The newest event's cursor that is on disk.
@@ -234,16 +254,20 @@ impl Cycle {
 
     /// Remembers how the turn ended, and says so once when that is new.
     fn settle(&self, outcome: &Result<(), Fault>) {
-        let mut pending = self.desk.lock();
-        match (&pending.fault, outcome) {
-            (Some(Fault::Storage(_)), _) | (None, Ok(())) => return,
-            (Some(_), Err(_)) => {}
-            (Some(_), Ok(())) => tracing::info!("the audit log can be written again"),
-            (None, Err(fault)) => {
-                tracing::error!(?fault, "the ledger cannot be written: nothing is taken");
+        let known = self.desk.lock().fault.clone();
+        match (known, outcome) {
+            (Some(Fault::Storage(_)), _) | (None, Ok(())) => {}
+            (Some(_), Ok(())) => {
+                tracing::info!("the audit log can be written again");
+                self.desk.lock().fault = None;
+            }
+            (known, Err(fault)) => {
+                if known.is_none() {
+                    tracing::error!(?fault, "the ledger cannot be written: nothing is taken");
+                }
+                self.desk.broke(fault.clone());
             }
         }
-        pending.fault = outcome.clone().err();
     }
 
     fn turn(&mut self, waiters: &[Waiter]) -> Result<(), Fault> {
@@ -277,5 +301,10 @@ impl Drop for Cycle {
         let mut pending = self.desk.lock();
         pending.ended = true;
         pending.waiters.clear();
+        let by_panic = !pending.closing;
+        drop(pending);
+        if by_panic {
+            self.desk.broke(storage_fault(&Error::broken("a panic in the group commit")));
+        }
     }
 }

@@ -21,7 +21,8 @@ impl Ledger {
     /// # Errors
     /// [`Error::LeaseLost`]; [`Error::Illegal`] where the job holds no upload.
     pub async fn record_part(&self, id: JobId, token: u64, fact: PartFact) -> Result<(), Error> {
-        self.enter_part(id, token, &fact)?.durable().await
+        let ticket = self.enter_part(id, token, &fact)?;
+        self.settled(ticket).await
     }
 
     fn enter_part(&self, id: JobId, token: u64, fact: &PartFact) -> Result<Ticket, Error> {

@@ -109,6 +109,10 @@ impl Writes {
     pub(super) fn remove(&mut self, table: Table, key: &[u8]) {
         self.0.push(Write { table, key: key.to_vec(), value: None });
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// The open database. Held by one process at a time.

@@ -8,6 +8,7 @@ mod reading;
 mod rebuilt;
 mod uploads;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 

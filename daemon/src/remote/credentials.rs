@@ -12,6 +12,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_types::SdkConfig;
 
 use super::Secret;
+use crate::base::chain;
 use crate::model::{RemoteName, Timestamp};
 
 /// Where a remote's credentials come from. Exactly one place, always named.
@@ -135,7 +136,7 @@ impl Watched {
             // costs nothing until then.
             Err(error) => match self.still_good() {
                 Some(credentials) => {
-                    let cause = super::chain(&error);
+                    let cause = chain(&error);
                     tracing::warn!(cause, "credentials were not renewed; the old ones still hold");
                     Ok(credentials)
                 }

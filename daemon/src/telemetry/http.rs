@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
@@ -36,8 +37,8 @@ pub struct Endpoints {
     pub metrics: Arc<Metrics>,
     /// Called at every scrape; must not block.
     pub snapshot: Arc<dyn Fn() -> Snapshot + Send + Sync>,
-    /// `Err` says, in one line, why the daemon is not ready; must not block.
-    pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// `Err` says, in one line, why the daemon is not ready.
+    pub ready: Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>,
 }
 
 impl fmt::Debug for Endpoints {
@@ -75,8 +76,10 @@ pub async fn serve(listener: TcpListener, endpoints: Endpoints, stop: Cancellati
 
 async fn connection(stream: TcpStream, endpoints: Endpoints, permit: OwnedSemaphorePermit) {
     let service = service_fn(|request: Request<Incoming>| {
-        let response = endpoints.respond(request.method(), request.uri().path());
-        async move { Ok::<_, Infallible>(response) }
+        let endpoints = endpoints.clone();
+        async move {
+            Ok::<_, Infallible>(endpoints.respond(request.method(), request.uri().path()).await)
+        }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -92,7 +95,7 @@ async fn connection(stream: TcpStream, endpoints: Endpoints, permit: OwnedSemaph
 }
 
 impl Endpoints {
-    fn respond(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    async fn respond(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         if !matches!(path, "/metrics" | "/healthz" | "/readyz") {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
@@ -103,7 +106,7 @@ impl Endpoints {
         }
         match path {
             "/metrics" => self.scrape(),
-            "/readyz" => match (self.ready)() {
+            "/readyz" => match (self.ready)().await {
                 Ok(()) => text(StatusCode::OK, "ready\n"),
                 Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
             },

@@ -206,7 +206,10 @@ async fn scrapers_and_supervisors_get_their_answers_until_it_stops() {
         snapshot: Arc::new(snapshot),
         ready: {
             let ready = Arc::clone(&ready);
-            Arc::new(move || ready.lock().expect("not poisoned").clone())
+            Arc::new(move || {
+                let answer = ready.lock().expect("not poisoned").clone();
+                Box::pin(std::future::ready(answer))
+            })
         },
     };
     let stop = CancellationToken::new();

@@ -5,14 +5,18 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Fault, LiveTransfer, Stop};
-use crate::base::Backoff;
+use crate::base::{Backoff, chain};
 use crate::ledger::{self, Ledger};
 use crate::model::{
     Change, Job, JobId, ObjectDigest, PartFact, PartPlan, PinnedObject, PublishedObject, UploadId,
     WaitReason,
 };
+
+/// A write that takes longer is told to whoever watches.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One job's page in the ledger, open for writing while the lease holds.
 #[derive(Debug, Clone)]
@@ -71,24 +75,53 @@ impl Record {
         self.insist(|| self.ledger.record_part(self.job, self.token, fact.clone())).await
     }
 
-    /// Repeats `write` until the disk takes it, the worker is told to stop, or it is refused.
+    /// Repeats `write` until the disk takes it, the worker is told to stop, or it is refused. A worker
+    /// on a database that failed waits for its end: nothing it does can be written down any more.
     async fn insist<T, F>(&self, mut write: impl FnMut() -> F) -> Result<T, Fault>
     where
         F: Future<Output = Result<T, ledger::Error>>,
     {
         let mut attempt = 0;
         loop {
-            match write().await {
+            let error = match self.patiently(write()).await? {
                 Ok(written) => return Ok(written),
-                Err(error) if error.may_pass() => {
-                    attempt += 1;
-                    tracing::error!(job = %self.job, %error, "the ledger cannot write: waiting");
-                    let detail = format!("the ledger cannot write: {error}");
-                    let _waiting = self.live.wait(WaitReason::Retry, detail);
-                    self.stop.or_now(tokio::time::sleep(Backoff::REQUEST.delay(attempt))).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
+                Err(error) => error,
+            };
+            let pause = match &error {
+                error if error.may_pass() => Backoff::REQUEST.delay(attempt),
+                error if error.is_of_storage() => Duration::MAX,
+                _ => return Err(error.into()),
+            };
+            tracing::error!(job = %self.job, %error, "the ledger cannot write: waiting");
+            let _waiting = self.live.wait(WaitReason::Retry, cannot_write(&error));
+            self.stop.or_now(tokio::time::sleep(pause)).await?;
+            attempt += 1;
         }
     }
+
+    /// Waits for one write; where that takes long, everybody can see why.
+    async fn patiently<T>(
+        &self,
+        write: impl Future<Output = Result<T, ledger::Error>>,
+    ) -> Result<Result<T, ledger::Error>, Fault> {
+        let mut write = std::pin::pin!(write);
+        if let Ok(outcome) = tokio::time::timeout(PATIENCE, &mut write).await {
+            return Ok(outcome);
+        }
+        let detail = match self.ledger.writable().await {
+            Ok(()) => "the ledger's disk is slow".to_owned(),
+            Err(error) => cannot_write(&error),
+        };
+        let _waiting = self.live.wait(WaitReason::Retry, detail);
+        self.stop.or_now(write).await
+    }
+}
+
+fn cannot_write(error: &ledger::Error) -> String {
+    let remedy = if error.is_of_storage() {
+        "; check the disk: once it takes writes, the daemon leaves to be started anew"
+    } else {
+        ""
+    };
+    format!("the ledger cannot write: {}{remedy}", chain(error))
 }

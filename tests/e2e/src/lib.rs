@@ -5,9 +5,11 @@
 //! expected to fails its test when it is stopped.
 
 mod daemon;
+mod disk;
 mod peers;
 mod world;
 
 pub use daemon::{Daemon, LogCheck};
 pub use peers::{Fs, Moto, Peer};
+pub use disk::{Broken, FailingDisk, SmallDisk};
 pub use world::{Output, World, binary, images, venv};

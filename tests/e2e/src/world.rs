@@ -160,6 +160,24 @@ impl World {
         Ok(())
     }
 
+    /// Polls `causeway show` until its line of what is wrong holds all of `words`; prints the line.
+    pub async fn told(&self, id: &str, words: &[&str]) -> Result<String> {
+        let mut last = String::new();
+        for _ in 0..600 {
+            let shown = self.causeway(&["show", id]).await?.expect_code(0)?.stdout;
+            let says = |line: &&str| line.starts_with("waits for") || line.starts_with("failure");
+            if let Some(line) = shown.lines().find(says) {
+                last = line.to_owned();
+                if words.iter().all(|word| line.contains(word)) {
+                    eprintln!("{line}");
+                    return Ok(last);
+                }
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        anyhow::bail!("show never told of {words:?}; last: {last}")
+    }
+
     /// The parts that the target said yes to, by number, in the order they came. The daemon's first
     /// upload to a bucket is a probe of one tiny part, which is not counted.
     pub fn parts_acknowledged(&self) -> Vec<u32> {

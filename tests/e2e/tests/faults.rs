@@ -1,8 +1,6 @@
 //! Every fault that a link, a server or a person can cause: what people see of it in `causeway show`,
 //! and that the object arrives all the same once the fault is over, or that nothing does.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
 use e2e::{Daemon, LogCheck, World, images};
 use sandbox::{Action, Endpoint, Fault, Side};
@@ -12,24 +10,6 @@ const TARGET: &str = "gov:landing/ami-0abc.bin";
 const SIZE: usize = 40 << 20;
 /// Longer than any test.
 const FOREVER_MS: u64 = 3_600_000;
-
-/// The line of `show` that says what is wrong, waited for until it holds all of `words`.
-async fn told(world: &World, id: &str, words: &[&str]) -> Result<String> {
-    let mut last = String::new();
-    for _ in 0..600 {
-        let shown = world.causeway(&["show", id]).await?.expect_code(0)?.stdout;
-        let says = |line: &&str| line.starts_with("waits for") || line.starts_with("failure");
-        if let Some(line) = shown.lines().find(says) {
-            last = line.to_owned();
-            if words.iter().all(|word| line.contains(word)) {
-                eprintln!("{line}");
-                return Ok(last);
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    anyhow::bail!("show never told of {words:?}; last: {last}")
-}
 
 async fn world() -> Result<(World, Daemon, Vec<u8>)> {
     let mut world = World::new().await?;
@@ -52,7 +32,7 @@ async fn is_told_and_survived(
     let (world, daemon, bytes) = world().await?;
     at(&world).faults([fault]);
     let id = world.submit(&[SOURCE, TARGET]).await?;
-    told(&world, &id, words).await?;
+    world.told(&id, words).await?;
     at(&world).faults([]);
     world.causeway(&["watch", &id]).await?.expect_code(0)?;
     world.assert_landed("ami-0abc.bin", &bytes).await?;
@@ -150,7 +130,7 @@ async fn credentials_that_expire_and_come_back() -> Result<()> {
     world.until(&id, |job| job["parts_done"].as_u64() >= Some(1)).await?;
     let credentials = world.gov.credentials().clone();
     world.gov.expire_credentials(&credentials.access_key_id);
-    told(&world, &id, &["target gov", "s3:", "credentials"]).await?;
+    world.told(&id, &["target gov", "s3:", "credentials"]).await?;
     let job = world.json(&["show", &id]).await?;
     ensure!(job["wait_reason"] == "credentials" && job["attempts"] == 1, "{job}");
     world.gov.add_credentials(credentials);
@@ -164,7 +144,7 @@ async fn credentials_that_expire_and_come_back() -> Result<()> {
 /// What `show` says once the job has failed, and that nothing stands at the target.
 async fn fails_with(world: &World, id: &str, words: &[&str]) -> Result<()> {
     world.causeway(&["watch", id]).await?.expect_code(1)?;
-    told(world, id, words).await?;
+    world.told(id, words).await?;
     ensure!(world.gov.object("landing", "ami-0abc.bin").is_none(), "it was published");
     Ok(())
 }
@@ -213,7 +193,7 @@ async fn a_bit_that_flips_in_what_the_target_stored() -> Result<()> {
     world.gov.faults([flip]);
     let id = world.submit(&[SOURCE, TARGET, "--verify", "readback"]).await?;
     world.causeway(&["watch", &id]).await?.expect_code(1)?;
-    told(&world, &id, &["target gov", "s3:GetObject", "reads back as BLAKE3"]).await?;
+    world.told(&id, &["target gov", "s3:GetObject", "reads back as BLAKE3"]).await?;
     let job = world.json(&["show", &id]).await?;
     ensure!(job["receipt"].is_null(), "no receipt without a proof: {job}");
     daemon.stop(FAILS).await
@@ -244,7 +224,7 @@ async fn endpoints_that_are_not_there() -> Result<()> {
         world.config.set("remotes.gov.s3_endpoint", endpoint)?;
         let daemon = world.start().await?;
         let id = world.submit(&[SOURCE, TARGET]).await?;
-        told(&world, &id, &["target gov", "s3:PutObject", word, "check"]).await?;
+        world.told(&id, &["target gov", "s3:PutObject", word, "check"]).await?;
         daemon.stop(LogCheck::Clean).await?;
         world.config.set("remotes.gov.s3_endpoint", there)?;
         let daemon = world.start().await?;

@@ -7,17 +7,16 @@
 //! | FAILED_PRECONDITION | not in this state; or one of the sides refuses what was asked |
 //! | ALREADY_EXISTS | the idempotency key belongs to another specification |
 //! | RESOURCE_EXHAUSTED | a limit of the daemon |
-//! | UNAVAILABLE | draining, stopping, or the data directory cannot be written |
+//! | UNAVAILABLE | draining, stopping, the data directory cannot be written, or a side does not answer |
 //! | DATA_LOSS, INTERNAL | the ledger holds what it should not |
-
-use std::fmt::Write as _;
 
 use causeway_proto::v1;
 use tonic::{Code, Status};
 
+use crate::base::chain;
 use crate::control::engine::LimitsRefused;
 use crate::ledger;
-use crate::model::{Failure, RemoteName};
+use crate::model::{Failure, FailureClass, RemoteName};
 
 /// The ledger's answer. No wildcard arm: whoever adds a variant must decide who acts next.
 impl From<ledger::Error> for Status {
@@ -47,15 +46,26 @@ impl From<ledger::Error> for Status {
     }
 }
 
-/// A dry run that found what would end the job. The request is well formed and the daemon is well:
-/// a side is not in the state that this transfer needs.
+/// A dry run that found what would end the job, or hold it up. The request is well formed and the
+/// daemon is well: a side is not in the state that this transfer needs.
 pub fn dry_run_failed(failure: &Failure) -> Status {
-    Status::failed_precondition(failure.to_string())
+    Status::new(refused_by(failure), failure.to_string())
 }
 
 /// A listing that could not be had, as [`dry_run_failed`].
 pub fn listing_failed(failure: &Failure) -> Status {
-    Status::failed_precondition(format!("the source prefix cannot be listed: {failure}"))
+    let message = format!("the source prefix cannot be listed: {failure}");
+    Status::new(refused_by(failure), message)
+}
+
+/// What a side does not do now it may do later.
+fn refused_by(failure: &Failure) -> Code {
+    match failure.class {
+        FailureClass::Transient | FailureClass::Throttled | FailureClass::Credentials => {
+            Code::Unavailable
+        }
+        FailureClass::Permanent | FailureClass::Corrupt => Code::FailedPrecondition,
+    }
 }
 
 /// Limits that were not changed.
@@ -72,16 +82,4 @@ pub fn limits_refused(remote: &RemoteName, refused: &LimitsRefused) -> Status {
 /// The same, as an answer to one of many.
 pub fn fault(status: &Status) -> v1::Fault {
     v1::Fault { code: status.code().into(), message: status.message().to_owned() }
-}
-
-/// An error and all its sources on one line: each says its own layer's part only.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        // Writing to a String cannot fail.
-        let _ = write!(line, ": {error}");
-        source = error.source();
-    }
-    line
 }

@@ -175,6 +175,52 @@ async fn nothing_is_acknowledged_or_taken_while_the_log_cannot_be_written() {
     assert_eq!(lines(dir.path()).len(), 1, "what the log owed is made up for");
 }
 
+/// A worker that was told of the error would do again what is done, and be refused.
+#[tokio::test]
+async fn a_worker_waits_for_a_log_that_cannot_be_written_and_is_told_nothing() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    submit(&ledger, submission("a")).await;
+    ledger.close().await.expect("on disk");
+    // The next line begins a new segment, which has no room.
+    let tuning = Tuning { segment_bytes: 1, ..Tuning::default() };
+    let full = dir.path().join("audit/audit-00000000000000000002.jsonl");
+    let ledger = Ledger::open_tuned(dir.path(), Arc::new(NoObserver), tuning).expect("ours");
+    let job = claim(&ledger, ANY).await.expect("one is queued");
+    std::os::unix::fs::symlink("/dev/full", &full).expect("room for a test");
+    let token = job.lease.as_ref().expect("a lease").token;
+    let failure = Failure::new(FailureClass::Permanent, "for the test", "");
+    let fail = Change::Fail { failure, restart: false };
+    let told = tokio::spawn({
+        let ledger = ledger.clone();
+        async move { ledger.apply(job.id, token, fail).await }
+    });
+    while ledger.check_writable().is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!told.is_finished(), "it is not on disk");
+    std::fs::remove_file(&full).expect("the link");
+    let failed = told.await.expect("no panic").expect("on disk");
+    assert_eq!(failed.state, JobState::Failed);
+    let last = std::fs::read_to_string(&full).expect("a segment");
+    assert!(last.contains("\"failed\""), "{last}");
+}
+
+/// The database must not meet the end of its disk: it would have to be opened anew.
+#[tokio::test]
+async fn a_change_is_refused_before_the_disk_is_full_and_goes_in_once_there_is_room() {
+    let dir = dir();
+    drop(open(dir.path()));
+    let tuning = Tuning { reserve_bytes: u64::MAX, ..Tuning::default() };
+    let ledger = Ledger::open_tuned(dir.path(), Arc::new(NoObserver), tuning).expect("ours");
+    let error = ledger.submit(submission("a"), "uid:0").await.expect_err("no room");
+    assert!(matches!(error, Error::NoSpace { .. }) && error.may_pass(), "{error}");
+    assert_eq!(ledger.counts().of(JobState::Queued), 0, "nothing is there in part");
+    ledger.flush().await.expect("what is there is on disk");
+    drop(ledger);
+    submit(&open(dir.path()), submission("a")).await;
+}
+
 #[tokio::test]
 async fn the_outbox_is_emptied_as_the_log_takes_its_lines() {
     let dir = dir();
@@ -195,5 +241,5 @@ async fn a_last_line_that_is_none_is_refused_with_what_to_do() {
     drop(open(dir.path()));
     std::fs::write(path(dir.path()), "garbage\n").expect("room for a test");
     let error = Ledger::open(dir.path(), Arc::new(NoObserver)).expect_err("garbage");
-    assert!(error.to_string().contains("move the file away"), "{error}");
+    assert!(error.to_string().contains("causewayd restore"), "{error}");
 }

@@ -195,4 +195,6 @@ async fn nothing_follows_a_commit_that_failed() {
     assert!(matches!(error, Error::Storage(_)), "{error}");
     assert!(matches!(ledger.check_writable(), Err(Error::Storage(_))));
     assert!(matches!(ledger.flush().await, Err(Error::Storage(_))));
+    // Its disk is well, so another process can open it.
+    assert!(matches!(ledger.is_to_be_reopened().await, Error::Storage(_)));
 }

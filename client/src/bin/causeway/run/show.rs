@@ -73,8 +73,8 @@ fn describe(job: &Job, parts: &[Part]) -> String {
     page.row("job", &job.id);
     page.row("kind", job.kind().word().unwrap_or("unknown"));
     page.row("state", table::state(job));
-    if !job.wait_detail.is_empty() {
-        page.row("waits for", &job.wait_detail);
+    if let Some(reason) = job.wait_reason().word() {
+        page.row("waits for", format!("{reason}: {}", job.wait_detail));
     }
     describe_transfer(&mut page, job);
     describe_progress(&mut page, job);

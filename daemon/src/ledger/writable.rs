@@ -1,0 +1,68 @@
+//! Whether work can be taken: asked of the disk at most once a second.
+//!
+//! The check syncs a file: too much for every one of ten thousand submissions, and the answer does not
+//! change that fast.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{Error, Ledger, space};
+
+const GOOD_FOR: Duration = Duration::from_secs(1);
+/// Between two looks at a disk under a database that failed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+type Answer = Result<(), Arc<Error>>;
+
+/// The last answer, and when it was given.
+#[derive(Debug, Default)]
+pub(super) struct Writable(Mutex<Option<(Instant, Answer)>>);
+
+impl Ledger {
+    /// Whether work can be taken, as it was within the last second: the ledger has not failed, there is
+    /// room, and a small write gets to the disk.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub async fn writable(&self) -> Answer {
+        let cache = &self.inner.writable.0;
+        let known = cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((at, answer)) = known
+            && at.elapsed() < GOOD_FOR
+        {
+            return answer;
+        }
+        let ledger = self.clone();
+        let checked = tokio::task::spawn_blocking(move || ledger.check_writable()).await;
+        let answer = checked
+            .unwrap_or_else(|_| Err(Error::broken("a panic while the disk was tried")))
+            .map_err(Arc::new);
+        *cache.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Instant::now(), answer.clone()));
+        answer
+    }
+
+    /// Completes once the database has failed for good and its disk takes writes again: it can be opened
+    /// anew, by another process.
+    pub async fn is_to_be_reopened(&self) -> Error {
+        let error = self.inner.desk.flusher.broken().await;
+        loop {
+            let ledger = self.clone();
+            let tried = tokio::task::spawn_blocking(move || ledger.try_disk()).await;
+            if let Ok(Ok(())) = tried {
+                return Error::Storage(error);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// As [`Ledger::writable`], asked now. Blocks for one sync.
+    pub(super) fn check_writable(&self) -> Result<(), Error> {
+        self.inner.desk.flusher.admit()?;
+        self.try_disk()
+    }
+
+    fn try_disk(&self) -> Result<(), Error> {
+        space::check(&self.inner.desk.dir, self.inner.desk.tuning.free_bytes_min)
+    }
+}
