@@ -238,7 +238,7 @@ impl Pipeline {
     }
 
     fn remote(&self, name: &RemoteName, side: Side) -> Result<Arc<Remote>, Box<Failure>> {
-        let remote = self.remotes.get(name).cloned().ok_or_else(|| {
+        self.remotes.get(name).cloned().ok_or_else(|| {
             let known: Vec<_> = self.remotes.keys().map(RemoteName::as_str).collect();
             let failure = Failure::new(
                 FailureClass::Permanent,
@@ -246,15 +246,6 @@ impl Pipeline {
                 format!("name one of: {}", known.join(", ")),
             );
             Box::new(failure.on(side, Some(name.clone())))
-        })?;
-        match remote.wrong_identity() {
-            None => Ok(remote),
-            // It could not be asked at start-up, where this would have been refused.
-            Some(wrong) => {
-                let remedy = "give the remote its own credentials, and retry";
-                let failure = Failure::new(FailureClass::Permanent, wrong.as_str(), remedy);
-                Err(Box::new(failure.on(side, Some(name.clone()))))
-            }
-        }
+        })
     }
 }

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -38,7 +38,7 @@ use aws_types::SdkConfig;
 pub use credentials::Credentials;
 pub use error::Error;
 pub use http::{CONNECT_TIMEOUT, POOL_IDLE};
-pub use identity::Identity;
+pub use identity::{Barred, Identity};
 pub use partition::partition_of;
 pub use resolver::Spread;
 pub use secret::Secret;
@@ -83,9 +83,7 @@ pub struct Remote {
     sts: SdkConfig,
     asks_sts: bool,
     credentials: credentials::Watched,
-    identity: ArcSwap<Identity>,
-    /// Why the identity that STS named is not the expected one.
-    wrong_identity: ArcSwapOption<String>,
+    identity: ArcSwap<identity::Checked>,
     s3_endpoint: Option<String>,
     path_style: bool,
 }
@@ -109,6 +107,8 @@ impl Remote {
         if let Credentials::AssumeRole { role_arn, .. } = &options.credentials {
             expected.check_arn(role_arn)?;
         }
+        let asks_sts = options.s3_endpoint.is_none() || options.sts_endpoint.is_some();
+        let is_waited_for = asks_sts && options.expected_account.is_some();
         let base = sdk_config(&options)?;
         let sts = sts_config(&base, options.sts_endpoint.as_deref());
         let credentials = credentials::provider(name, &options.credentials, &sts).await;
@@ -119,10 +119,9 @@ impl Remote {
             expected,
             sdk: base.into_builder().credentials_provider(shared.clone()).build(),
             sts: sts.into_builder().credentials_provider(shared).build(),
-            asks_sts: options.s3_endpoint.is_none() || options.sts_endpoint.is_some(),
+            asks_sts,
             credentials,
-            identity: ArcSwap::default(),
-            wrong_identity: ArcSwapOption::default(),
+            identity: ArcSwap::from_pointee(identity::Checked::at_start(is_waited_for)),
             region: options.region,
             s3_endpoint: options.s3_endpoint,
             path_style: options.path_style,
@@ -148,12 +147,10 @@ impl Remote {
         if !self.asks_sts {
             return Ok(Identity::default());
         }
-        let identity = identity::ask(self.name(), &self.sts).await?;
-        let checked = self.expected.check(&identity);
-        self.wrong_identity.store(checked.as_ref().err().map(|wrong| Arc::new(wrong.to_string())));
-        checked?;
-        self.identity.store(Arc::new(identity.clone()));
-        Ok(identity)
+        let asked = identity::ask(self.name(), &self.sts).await;
+        let checked = asked.and_then(|found| self.expected.check(&found).map(|()| found));
+        self.identity.rcu(|known| known.after(&checked));
+        checked
     }
 
     /// The remote's name.
@@ -203,12 +200,12 @@ impl Remote {
 
     /// Who the last check found; empty where STS is not asked.
     pub fn identity(&self) -> Identity {
-        Identity::clone(&self.identity.load())
+        self.identity.load().identity()
     }
 
-    /// Why nothing may be done at this remote: STS named another account or partition than expected.
-    pub fn wrong_identity(&self) -> Option<Arc<String>> {
-        self.wrong_identity.load_full()
+    /// Why nothing may be done at this remote, now or at all.
+    pub fn barred(&self) -> Option<Barred> {
+        self.identity.load().bar()
     }
 
     /// When the credentials in use expire; `None` where they do not, or none were needed yet.

@@ -11,7 +11,7 @@ use super::classify::from_sdk;
 use super::{Error, Exchange};
 use crate::base::{Measure, SharedObserver};
 use crate::model::{FailureClass, ObjectAddress};
-use crate::remote::Remote;
+use crate::remote::{Barred, Remote};
 
 /// How long S3 may take to begin its answer.
 pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
@@ -64,6 +64,15 @@ impl Caller {
         Error::BadAnswer(Box::new(Exchange { message, ..self.asked(operation) }))
     }
 
+    /// Who the remote is has to be known before anything is asked of it.
+    fn not_sent(&self, operation: Operation, barred: Barred) -> Error {
+        let exchange = |message| Box::new(Exchange { message, ..self.asked(operation) });
+        match barred {
+            Barred::Unchecked(why) => Error::Unidentified(exchange(why)),
+            Barred::Wrong(why) => Error::WrongIdentity(exchange(why)),
+        }
+    }
+
     /// Sends `request`, which has to be answered within [`ANSWER_PATIENCE`].
     pub(super) fn call<T, E>(
         &self,
@@ -94,6 +103,9 @@ impl Caller {
     {
         let request = Box::pin(request);
         async move {
+            if let Some(barred) = self.remote.barred() {
+                return Err(self.not_sent(operation, barred));
+            }
             self.remote.pace().request().await;
             let begun = Instant::now();
             let deadline = async {

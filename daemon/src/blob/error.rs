@@ -74,6 +74,12 @@ pub enum Error {
     /// The credentials cannot be had, or are not taken now; a clock that is wrong among it.
     #[error("credentials do not work: {0}")]
     Credentials(Box<Exchange>),
+    /// Nothing was sent: an account is expected, and STS has not named one yet.
+    #[error("the remote's account is not known: {0}")]
+    Unidentified(Box<Exchange>),
+    /// Nothing was sent: STS named another account or partition than expected.
+    #[error("the remote is not the expected one: {0}")]
+    WrongIdentity(Box<Exchange>),
     /// The KMS key is missing, disabled or of another account.
     #[error("the KMS key cannot be used: {0}")]
     Kms(Box<Exchange>),
@@ -118,13 +124,14 @@ impl Error {
             | Self::PreconditionFailed(_)
             | Self::AccessDenied(_)
             | Self::WrongRegion(_)
+            | Self::WrongIdentity(_)
             | Self::Kms(_)
             | Self::Expired(_)
             | Self::Unsupported(_)
             | Self::Refused(_)
             | Self::BadAnswer(_)
             | Self::Untrusted(_) => FailureClass::Permanent,
-            Self::Credentials(_) => FailureClass::Credentials,
+            Self::Credentials(_) | Self::Unidentified(_) => FailureClass::Credentials,
             Self::Throttled(_) => FailureClass::Throttled,
             Self::Conflict(_) | Self::ServerFault(_) | Self::Unanswered(_) => {
                 FailureClass::Transient
@@ -156,6 +163,8 @@ impl Error {
             | Self::AccessDenied(exchange)
             | Self::WrongRegion(exchange)
             | Self::Credentials(exchange)
+            | Self::Unidentified(exchange)
+            | Self::WrongIdentity(exchange)
             | Self::Kms(exchange)
             | Self::Expired(exchange)
             | Self::Unsupported(exchange)

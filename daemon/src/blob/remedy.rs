@@ -26,6 +26,14 @@ pub(super) fn remedy(error: &Error, side: Side) -> String {
             None => format!("use a remote of the region that bucket {bucket} is in"),
         },
         Error::Credentials(_) => credentials(error),
+        Error::Unidentified(_) => {
+            "let STS be reached (the remote's sts_endpoint), or expect no account; the job goes on by \
+             itself"
+                .to_owned()
+        }
+        Error::WrongIdentity(_) => {
+            "give the remote its own credentials, restart the daemon, and retry".to_owned()
+        }
         Error::Kms(_) => {
             "check that the KMS key exists in the bucket's region, is enabled, and may \
                           be used by this identity"

@@ -32,6 +32,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether STS named somebody, and not the one who is expected.
+    pub(super) fn names_another(&self) -> bool {
+        matches!(self, Self::WrongAccount { .. } | Self::WrongPartition { .. })
+    }
+
     /// Who acts next.
     pub fn class(&self) -> FailureClass {
         match self {

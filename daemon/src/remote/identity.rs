@@ -19,6 +19,63 @@ pub struct Identity {
     pub arn: Option<String>,
 }
 
+/// Why nothing may be done at a remote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Barred {
+    /// An account is expected, and STS has not named one yet. Wait.
+    Unchecked(String),
+    /// STS named another account or partition than expected.
+    Wrong(String),
+}
+
+/// What is known of who a remote is.
+#[derive(Debug)]
+pub(super) enum Checked {
+    /// As expected, as far as anybody was asked.
+    Known(Identity),
+    Barred(Barred),
+}
+
+impl Checked {
+    /// Before STS was asked. Where an account is expected, its answer is waited for.
+    pub(super) fn at_start(is_waited_for: bool) -> Self {
+        if is_waited_for {
+            Self::Barred(Barred::Unchecked("STS was not asked yet".to_owned()))
+        } else {
+            Self::Known(Identity::default())
+        }
+    }
+
+    /// What is known after an answer. That STS is not reached changes nothing about who it named.
+    pub(super) fn after(&self, answer: &Result<Identity, Error>) -> Self {
+        match (answer, self) {
+            (Ok(identity), _) => Self::Known(identity.clone()),
+            (Err(error), _) if error.names_another() => {
+                Self::Barred(Barred::Wrong(error.to_string()))
+            }
+            (Err(error), Self::Barred(Barred::Unchecked(_))) => {
+                Self::Barred(Barred::Unchecked(error.to_string()))
+            }
+            (Err(_), Self::Barred(barred)) => Self::Barred(barred.clone()),
+            (Err(_), Self::Known(identity)) => Self::Known(identity.clone()),
+        }
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        match self {
+            Self::Known(identity) => identity.clone(),
+            Self::Barred(_) => Identity::default(),
+        }
+    }
+
+    pub(super) fn bar(&self) -> Option<Barred> {
+        match self {
+            Self::Known(_) => None,
+            Self::Barred(barred) => Some(barred.clone()),
+        }
+    }
+}
+
 /// Who this must be.
 #[derive(Debug)]
 pub struct Expected {

@@ -7,9 +7,11 @@
 mod daemon;
 mod disk;
 mod peers;
+mod sts;
 mod world;
 
 pub use daemon::{Daemon, LogCheck};
-pub use peers::{Fs, Moto, Peer};
 pub use disk::{Broken, FailingDisk, SmallDisk};
+pub use peers::{Fs, Moto, Peer};
+pub use sts::Sts;
 pub use world::{Output, World, binary, images, venv};
