@@ -51,7 +51,7 @@ pub use claim::Lanes;
 pub use error::Error;
 pub use query::{Counts, Event, Events, Filter, PAGE_SIZE_MAX, Page};
 pub use submit::Submitted;
-pub use uploads::BegunUpload;
+pub use uploads::{AskedUpload, BegunUpload};
 
 use crate::base::{SharedObserver, clock};
 use crate::integrity;

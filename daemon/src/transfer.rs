@@ -33,7 +33,7 @@ pub mod retry;
 mod seal;
 mod small;
 mod stop;
-mod unrecorded;
+pub mod unrecorded;
 
 use std::sync::Arc;
 

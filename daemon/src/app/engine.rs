@@ -25,7 +25,7 @@ use crate::pipeline::{Pipeline, Remotes};
 use crate::remote::Remote;
 use crate::scheduler::{Reaper, Scheduler};
 use crate::telemetry::{ConcurrencyLimit, JobBytes, Snapshot};
-use crate::transfer::{Fault, Record};
+use crate::transfer::{Fault, Record, unrecorded};
 
 /// How long a dry run may take before it says what it waits for.
 const DRY_RUN_PATIENCE: Duration = Duration::from_secs(30);
@@ -90,7 +90,8 @@ impl Daemon {
     pub(super) fn reaper(&self) -> Reaper {
         let Pipeline { ledger, remotes, .. } = &self.pipeline;
         let (ledger, remotes) = (ledger.clone(), Arc::clone(remotes));
-        Reaper { ledger, remotes, retention: self.retention }
+        let landed_after = unrecorded::LANDED_AFTER;
+        Reaper { ledger, remotes, retention: self.retention, landed_after }
     }
 
     pub(super) fn ledger(&self) -> &Ledger {

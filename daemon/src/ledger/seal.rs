@@ -30,6 +30,7 @@ fn is_sealed(table: Table) -> bool {
         | Table::Queue
         | Table::Parts
         | Table::Uploads
+        | Table::Asked
         | Table::Keys
         | Table::Settings => true,
         Table::Events | Table::Outbox | Table::Meta => false,

@@ -1,4 +1,4 @@
-//! The database: ten sled trees under one transaction, and the only place that knows sled's ways.
+//! The database: eleven sled trees under one transaction, and the only place that knows sled's ways.
 //!
 //! # Crash consistency
 //! A [`Writes`] is recovered whole or not at all: it is one sled transaction over all trees. sled
@@ -57,6 +57,8 @@ pub(super) enum Table {
     Parts,
     /// The job and its upload -> an upload that may exist at a target.
     Uploads,
+    /// id -> an upload that the job asked for, and whose request may not have landed yet.
+    Asked,
     /// Idempotency key -> the job it made.
     Keys,
     /// Cursor -> the job as it was then.
@@ -70,12 +72,13 @@ pub(super) enum Table {
 }
 
 impl Table {
-    const ALL: [(Self, &'static str); 10] = [
+    const ALL: [(Self, &'static str); 11] = [
         (Self::Jobs, "jobs"),
         (Self::States, "states"),
         (Self::Queue, "queue"),
         (Self::Parts, "parts"),
         (Self::Uploads, "uploads"),
+        (Self::Asked, "asked"),
         (Self::Keys, "keys"),
         (Self::Events, "events"),
         (Self::Settings, "settings"),

@@ -4,8 +4,9 @@
 //! use to it; this table does not, until it was completed or its abort was seen to work.
 //!
 //! # Crash consistency
-//! An upload enters in the transaction that gives it to its job, and leaves in the one in which the
-//! job's object is published, or the job is cancelled: its worker aborted it before.
+//! That an upload is asked for is on disk before the request is sent. The upload enters in the
+//! transaction that gives it to its job, and leaves in the one in which the job's object is published,
+//! or once the target was seen not to know it any more.
 //!
 //! # Invariants
 //! - Only uploads that a job of this ledger began are here: nobody else's is ever aborted.
@@ -17,8 +18,9 @@ use super::audit::Entry;
 use super::book::Draft;
 use super::store::{self, Table};
 use super::{Error, Ledger, record};
+use crate::base::clock;
 use crate::integrity;
-use crate::model::{Job, JobId, JobState, ObjectAddress, TransferState, UploadId};
+use crate::model::{Job, JobId, ObjectAddress, Timestamp, TransferState, UploadId};
 
 /// An upload that a job began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,15 @@ impl BegunUpload {
     }
 }
 
+/// An upload that a job asks for, before it is known whether there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedUpload {
+    pub job: JobId,
+    pub target: ObjectAddress,
+    /// When it was asked for last.
+    pub at: Timestamp,
+}
+
 /// The audit log's word for an upload that was aborted and is gone.
 pub(super) const GONE: &str = "upload aborted";
 
@@ -57,11 +68,10 @@ impl Draft {
         if old == new {
             return Ok(());
         }
-        if let Some(old) = old {
-            let published = matches!(after.transfer, TransferState::Sealed { .. });
-            if published || after.state == JobState::Cancelled {
-                self.writes.remove(Table::Uploads, &old.key());
-            }
+        if let Some(old) = old
+            && matches!(after.transfer, TransferState::Sealed { .. })
+        {
+            self.writes.remove(Table::Uploads, &old.key());
         }
         if let Some(new) = new {
             let what = || format!("the upload of job {}", new.job);
@@ -72,11 +82,56 @@ impl Draft {
 }
 
 impl Ledger {
-    /// Uploads that no job holds any more, at most `max`.
+    /// Writes down that the worker is about to ask its target for an upload.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`].
+    pub async fn ask_upload(&self, id: JobId, token: u64) -> Result<(), Error> {
+        let ticket = {
+            let mut book = self.book()?;
+            let target = self.leased(id, token)?.spec.target;
+            let asked = AskedUpload { job: id, target, at: clock::now() };
+            let mut draft = Draft::default();
+            let what = || format!("the upload that job {id} asks for");
+            store::put(&mut draft.writes, Table::Asked, &id.to_bytes(), &asked, what)?;
+            self.inner.desk.enter(&mut book, draft)?
+        };
+        self.settled(ticket).await
+    }
+
+    /// Writes down that whatever the job asked for is known: recorded, or gone. Becomes durable with
+    /// the next change.
+    ///
+    /// # Errors
+    /// Storage alone.
+    pub fn forget_asked(&self, id: JobId) -> Result<(), Error> {
+        let mut draft = Draft::default();
+        draft.writes.remove(Table::Asked, &id.to_bytes());
+        drop(self.inner.desk.enter(&mut *self.book()?, draft)?);
+        Ok(())
+    }
+
+    /// Uploads that were asked for and are not known to exist, nor not to.
+    ///
+    /// # Errors
+    /// Storage, or a corrupt record.
+    pub fn asked_uploads(&self) -> Result<Vec<AskedUpload>, Error> {
+        let asked = self.inner.desk.store.tree(Table::Asked).iter().map(|item| {
+            let (_, value) = item.map_err(Error::Storage)?;
+            record::decode(&value, || "an upload that was asked for".into())
+        });
+        asked.collect()
+    }
+
+    /// Uploads that no job holds any more, at most `max`, and only those that `concern` the caller.
     ///
     /// # Errors
     /// Storage. A corrupt record is reported and left out: what it named is not touched.
-    pub fn orphans(&self, max: usize) -> Result<Vec<BegunUpload>, Error> {
+    pub fn orphans(
+        &self,
+        max: usize,
+        concern: impl Fn(&BegunUpload) -> bool,
+    ) -> Result<Vec<BegunUpload>, Error> {
         let store = &self.inner.desk.store;
         let mut orphans = Vec::new();
         for item in store.tree(Table::Uploads).iter() {
@@ -88,6 +143,9 @@ impl Ledger {
                     continue;
                 }
             };
+            if !concern(&begun) {
+                continue;
+            }
             let job = store.job(begun.job)?;
             if job.and_then(|job| BegunUpload::of(&job)).as_ref() != Some(&begun) {
                 orphans.push(begun);
@@ -99,11 +157,22 @@ impl Ledger {
         Ok(orphans)
     }
 
-    /// Whether a job of this ledger began this upload, and it is not known to be gone.
+    /// Whether the upload at `target` is, or may be, of another job, or of a job that holds it.
     ///
     /// # Errors
     /// Storage alone.
-    pub fn has_begun(&self, target: &ObjectAddress, upload: &UploadId) -> Result<bool, Error> {
+    pub fn may_not_abort(
+        &self,
+        job: JobId,
+        target: &ObjectAddress,
+        upload: &UploadId,
+    ) -> Result<bool, Error> {
+        let others = |asked: &AskedUpload| asked.job != job && asked.target == *target;
+        Ok(self.asked_uploads()?.iter().any(others) || self.has_begun(target, upload)?)
+    }
+
+    /// Whether a job of this ledger began this upload, and it is not known to be gone.
+    fn has_begun(&self, target: &ObjectAddress, upload: &UploadId) -> Result<bool, Error> {
         for item in self.inner.desk.store.tree(Table::Uploads).iter() {
             let (_, value) = item.map_err(Error::Storage)?;
             let begun: BegunUpload = record::decode(&value, || "a begun upload".into())?;

@@ -11,15 +11,14 @@ impl Transfer {
         if let Some(habits) = self.remembered()? {
             return Ok(habits);
         }
+        self.record.ask_upload().await?;
         let mut tries = 0;
         let probe = || {
             tries += 1;
             self.target.probe()
         };
         let habits = self.retrying(Side::Target, probe).await?;
-        if tries > 1 {
-            self.abort_unrecorded(since).await?;
-        }
+        self.settle_asked(tries, since).await?;
         tracing::info!(object = %self.target.address(), ?habits, "probed the target's server");
         if let Ok(text) = serde_json::to_string(&habits) {
             self.record.ledger.put_setting(&self.habits_key(), Some(text), "causewayd").await?;

@@ -29,6 +29,7 @@ impl Transfer {
     /// Begins the multipart upload; its id is on disk before the first part is sent.
     pub(super) async fn create_upload(&self, source: &PinnedObject) -> Result<Job, Fault> {
         let attributes = self.attributes(source);
+        self.record.ask_upload().await?;
         let mut tries = 0;
         let create = || {
             tries += 1;
@@ -47,10 +48,7 @@ impl Transfer {
             );
             self.record.warn(warning).await?;
         }
-        if tries > 1 {
-            // An answer may have been lost, and an upload with it.
-            self.abort_unrecorded(job.submitted_at).await?;
-        }
+        self.settle_asked(tries, job.submitted_at).await?;
         Ok(job)
     }
 

@@ -54,6 +54,18 @@ impl Record {
         self.apply(Change::Plan { source, plan, warnings }).await
     }
 
+    /// An upload is about to be asked for.
+    pub(super) async fn ask_upload(&self) -> Result<(), Fault> {
+        self.insist(|| self.ledger.ask_upload(self.job, self.token)).await
+    }
+
+    /// What was asked for is known. Where this is not written, it is looked for once more.
+    pub(super) fn forget_asked(&self) {
+        if let Err(error) = self.ledger.forget_asked(self.job) {
+            tracing::debug!(%error, "an upload that was asked for stays in the ledger");
+        }
+    }
+
     pub(super) async fn upload(&self, upload: UploadId) -> Result<Job, Fault> {
         self.apply(Change::Upload(upload)).await
     }

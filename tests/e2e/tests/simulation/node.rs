@@ -139,6 +139,7 @@ impl Node {
             ledger: self.ledger.clone(),
             remotes: Arc::clone(&self.remotes),
             retention: Duration::ZERO,
+            landed_after: Duration::ZERO,
         };
         self.stop.cancel();
         let scheduler = self.scheduler.take();
