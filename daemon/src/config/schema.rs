@@ -8,6 +8,7 @@ use toml::Table;
 use super::section::{Context, Section, shown};
 use super::{Config, Telemetry, Transfer, remotes};
 use crate::control::Listen;
+use crate::model::plan::PUT_OBJECT_MAX;
 use crate::model::{ByteCount, IfExists, Verify};
 use crate::telemetry::{LogFormat, check_filter};
 
@@ -15,7 +16,8 @@ use crate::telemetry::{LogFormat, check_filter};
 const UNIX_PATH_BYTES_MAX: usize = 107;
 /// Buffered bytes that a part in flight needs to make progress.
 const PART_MEMORY: ByteCount = ByteCount::mib(1);
-const MEMORY_BUDGET_MIN: ByteCount = ByteCount::mib(16);
+/// What an active job holds of an object that is small enough to be read whole.
+const JOB_MEMORY: ByteCount = ByteCount(PUT_OBJECT_MAX);
 const FAILED_UPLOAD_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 const PARTS_IN_FLIGHT_MAX: u32 = 1024;
 const ACTIVE_JOBS_MAX: u32 = 1024;
@@ -110,16 +112,17 @@ fn transfer(mut section: Section<'_>) -> Transfer {
     };
     // A budget that could not be read has its fault already.
     if memory_budget.is_some() || !given {
-        let needed = u64::from(transfer.max_parts_in_flight) * PART_MEMORY.0;
-        let needed = ByteCount(needed.max(MEMORY_BUDGET_MIN.0));
+        // Small objects take memory first and then a slot, parts the other way round: with less than
+        // this each could wait for the other.
+        let (parts, jobs) = (transfer.max_parts_in_flight, transfer.max_active_jobs);
+        let needed = ByteCount(u64::from(parts) * PART_MEMORY.0 + u64::from(jobs) * JOB_MEMORY.0);
         if transfer.memory_budget < needed {
-            section.fault(
-                "memory_budget",
-                &format!(
-                    "{} cannot be met: {} parts in flight need {needed}",
-                    transfer.memory_budget, transfer.max_parts_in_flight
-                ),
+            let given = transfer.memory_budget;
+            let problem = format!(
+                "{given} cannot be met: {parts} parts in flight need {PART_MEMORY} each and {jobs} \
+                 active jobs {JOB_MEMORY} each, {needed} together"
             );
+            section.fault("memory_budget", &problem);
         }
     }
     section.finish();

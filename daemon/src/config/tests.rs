@@ -180,11 +180,11 @@ fn each_fault_names_its_key_and_what_was_expected() {
         ),
         (
             "[transfer]\nmemory_budget = \"8MiB\"\nmax_parts_in_flight = 4",
-            "transfer.memory_budget: 8 MiB cannot be met: 4 parts in flight need 16 MiB",
+            "transfer.memory_budget: 8 MiB cannot be met: 4 parts in flight need 1 MiB each and 8 active jobs 8 MiB each, 68 MiB together",
         ),
         (
             "[transfer]\nmax_parts_in_flight = 512",
-            "transfer.memory_budget: 256 MiB cannot be met: 512 parts in flight need 512 MiB",
+            "transfer.memory_budget: 256 MiB cannot be met: 512 parts in flight need 1 MiB each and 8 active jobs 8 MiB each, 576 MiB together",
         ),
         (
             "[transfer]\nmax_parts_in_flight = 0",
