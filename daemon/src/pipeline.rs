@@ -22,6 +22,10 @@ use crate::transfer::{Fault, LiveTransfer, Record, Stop, Transfer};
 /// Times that a job whose upload was lost begins anew within one claim.
 const BEGINNINGS_MAX: u32 = 5;
 
+/// Nothing is ever deleted at a target: what stands there may be somebody's already.
+const PUBLISHED_MEANWHILE: &str = "the cancel came after the object was published: it stands at the \
+    target, and is not proven; delete it if it is not wanted";
+
 /// The remotes, by name.
 pub type Remotes = BTreeMap<RemoteName, Arc<Remote>>;
 
@@ -152,6 +156,9 @@ impl Pipeline {
         match transfer.abort(&job).await {
             Ok(()) => {
                 crash_point(&self.observer, CrashPoint::UploadAborted).await;
+                if transfer.has_published(&job).await? {
+                    record.apply(Change::Warn(PUBLISHED_MEANWHILE.into())).await?;
+                }
                 record.apply(Change::Stop).await?;
                 self.finished(job.kind, JobState::Cancelled);
                 Ok(())

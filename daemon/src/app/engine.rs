@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -25,9 +25,10 @@ use crate::pipeline::{Pipeline, Remotes};
 use crate::remote::Remote;
 use crate::scheduler::{Reaper, Scheduler};
 use crate::telemetry::{ConcurrencyLimit, JobBytes, Snapshot};
+use crate::transfer::retry::Budget;
 use crate::transfer::{Fault, Record, unrecorded};
 
-/// How long a dry run may take before it says what it waits for.
+/// How long a dry run, or a page of a listing, may take before it says what it waits for.
 const DRY_RUN_PATIENCE: Duration = Duration::from_secs(30);
 /// How often a remote whose identity could not be checked is asked again.
 const IDENTITY_EVERY: Duration = Duration::from_secs(30);
@@ -272,9 +273,18 @@ impl Engine for Daemon {
             let reason = format!("there is no remote '{}'", prefix.remote);
             return Err(Failure::new(FailureClass::Permanent, reason, "name a configured one"));
         };
-        let page = blob::list(Arc::clone(remote), prefix, token.as_deref())
-            .await
-            .map_err(|error| error.to_failure(Side::Source))?;
+        let deadline = Instant::now() + DRY_RUN_PATIENCE;
+        let mut budget = Budget::default();
+        let page = loop {
+            let error = match blob::list(Arc::clone(remote), prefix, token.as_deref()).await {
+                Ok(page) => break page,
+                Err(error) => error,
+            };
+            match budget.spend(error.class()) {
+                Some(pause) if Instant::now() + pause < deadline => tokio::time::sleep(pause).await,
+                _ => return Err(error.to_failure(Side::Source)),
+            }
+        };
         let keys = page.objects.into_iter().map(|object| object.key).collect();
         Ok(ListedPage { keys, next: page.next })
     }

@@ -12,6 +12,8 @@ const GET_TAGS: Operation = Operation::new("GetObjectTagging", "s3:GetObjectTagg
 const GET_VERSION_TAGS: Operation =
     Operation::new("GetObjectTagging", "s3:GetObjectVersionTagging");
 const PUT_TAGS: Operation = Operation::new("PutObjectTagging", "s3:PutObjectTagging");
+const PUT_VERSION_TAGS: Operation =
+    Operation::new("PutObjectTagging", "s3:PutObjectVersionTagging");
 
 /// Tags by name.
 pub(super) type Tags = BTreeMap<String, String>;
@@ -33,11 +35,12 @@ pub(super) async fn get(caller: &Caller, version: Option<&str>) -> Result<Tags, 
     }
 }
 
-/// Sets the tags of the caller's key, all of them.
-pub(super) async fn put(caller: &Caller, tags: &Tags) -> Result<(), Error> {
+/// Sets the tags of the caller's key, or of one of its versions, all of them.
+pub(super) async fn put(caller: &Caller, tags: &Tags, version: Option<&str>) -> Result<(), Error> {
+    let operation = if version.is_some() { PUT_VERSION_TAGS } else { PUT_TAGS };
     let asked = |error: aws_sdk_s3::error::BuildError| {
         let message = error.to_string();
-        Error::Refused(Box::new(super::Exchange { message, ..caller.asked(PUT_TAGS) }))
+        Error::Refused(Box::new(super::Exchange { message, ..caller.asked(operation) }))
     };
     let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
     let set = tags.iter().map(tag).collect::<Result<Vec<_>, _>>().map_err(asked)?;
@@ -47,9 +50,10 @@ pub(super) async fn put(caller: &Caller, tags: &Tags) -> Result<(), Error> {
         .put_object_tagging()
         .bucket(&caller.address.bucket)
         .key(&caller.address.key)
+        .set_version_id(version.map(str::to_owned))
         .tagging(tagging)
         .send();
-    caller.call(PUT_TAGS, request).await.map(drop)
+    caller.call(operation, request).await.map(drop)
 }
 
 /// The value of `x-amz-tagging`: a query string. `None` for no tags.

@@ -9,6 +9,7 @@ mod upload;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
@@ -27,6 +28,9 @@ use crate::model::{ObjectAddress, ObjectRef, PublishedObject};
 use crate::remote::Remote;
 
 const PUT: Operation = Operation::new("PutObject", "s3:PutObject");
+
+/// Bytes a second of the slowest link that a small object is sent over.
+const SLOWEST_PUT: u64 = 32 << 10;
 
 /// One key in S3, to be written.
 #[derive(Clone)]
@@ -109,6 +113,7 @@ impl S3Target {
         only_if_absent: bool,
     ) -> Result<PublishedObject, Error> {
         let checksum = self.habits.full_object.then(|| crc64nvme_to_base64(crc64nvme));
+        let size = bytes.len() as u64;
         let request = self
             .caller
             .client
@@ -121,7 +126,8 @@ impl S3Target {
             .body(ByteStream::from(bytes));
         let request = attributes::carried!(request, attributes);
         let sent = attributes::send!(request, attributes);
-        let answer = self.caller.call_within(PUT, ANSWER_PATIENCE, async {}, sent).await?;
+        let patience = ANSWER_PATIENCE + Duration::from_secs(size / SLOWEST_PUT);
+        let answer = self.caller.call_within(PUT, patience, async {}, sent).await?;
         self.published(PUT, answer.e_tag.as_deref(), answer.version_id)
     }
 
@@ -141,20 +147,24 @@ impl S3Target {
         Ok(PublishedObject { etag, version_id: real_version(version_id) })
     }
 
-    /// The object's tags.
+    /// The object's tags, or those of one of its versions.
     ///
     /// # Errors
     /// `Unsupported` at a server without tags.
-    pub async fn tags(&self) -> Result<BTreeMap<String, String>, Error> {
-        tags::get(&self.caller, None).await
+    pub async fn tags(&self, version: Option<&str>) -> Result<BTreeMap<String, String>, Error> {
+        tags::get(&self.caller, version).await
     }
 
-    /// Sets the object's tags, all of them.
+    /// Sets the tags of the object, or of one of its versions, all of them.
     ///
     /// # Errors
     /// `Unsupported` at a server without tags.
-    pub async fn put_tags(&self, tags: &BTreeMap<String, String>) -> Result<(), Error> {
-        tags::put(&self.caller, tags).await
+    pub async fn put_tags(
+        &self,
+        tags: &BTreeMap<String, String>,
+        version: Option<&str>,
+    ) -> Result<(), Error> {
+        tags::put(&self.caller, tags, version).await
     }
 }
 

@@ -195,7 +195,8 @@ impl Desk {
         Ok(self.flusher.enqueue(cursor, entries))
     }
 
-    /// Removes what the target no longer has: the parts of a transfer that begins anew.
+    /// Removes the parts that are of no use any more: those of a transfer that begins anew, or that was
+    /// proven.
     pub(super) fn drop_parts(
         &self,
         draft: &mut Draft,
@@ -203,7 +204,8 @@ impl Desk {
         after: &Job,
     ) -> Result<(), Error> {
         let anew = after.transfer == TransferState::Unplanned;
-        if !anew || before.transfer == TransferState::Unplanned {
+        let is_proven = after.state == JobState::Succeeded;
+        if !(anew || is_proven) || before.transfer == TransferState::Unplanned {
             return Ok(());
         }
         for part in self.store.tree(Table::Parts).scan_prefix(before.id.to_bytes()).keys() {

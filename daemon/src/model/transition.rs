@@ -178,11 +178,14 @@ impl Job {
         }
     }
 
-    /// Whether a worker may have begun an upload and been killed before it wrote that down.
+    /// Whether a worker may have begun an upload, or published, and been killed before it wrote that
+    /// down.
     fn may_have_begun(&self) -> bool {
-        let records_none =
-            matches!(self.transfer, TransferState::Unplanned | TransferState::Planned { .. });
-        self.attempts > 0 && records_none
+        match self.transfer {
+            TransferState::Unplanned | TransferState::Planned { .. } => self.attempts > 0,
+            TransferState::Sealing { .. } | TransferState::Sealed { .. } => true,
+            TransferState::Uploading { .. } => false,
+        }
     }
 
     fn retry(&mut self) -> Result<(), &'static str> {

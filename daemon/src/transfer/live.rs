@@ -85,6 +85,11 @@ impl LiveTransfer {
         }
     }
 
+    /// Bytes of acknowledged parts.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
     pub(super) fn acknowledge(&self, bytes: u64) {
         self.acknowledged.fetch_add(bytes, Ordering::Relaxed);
     }

@@ -61,6 +61,7 @@ impl Transfer {
             return Ok(());
         }
         let (mut attempts, mut bytes_sent) = (0, 0);
+        let mut arrived = self.live.acknowledged();
         loop {
             let held = match permit.take() {
                 Some(held) => held,
@@ -86,6 +87,10 @@ impl Transfer {
             // Whoever waits for credentials holds nothing that others need.
             drop(memory);
             let (side, failure) = self.tell(&miss, &work);
+            let before = std::mem::replace(&mut arrived, self.live.acknowledged());
+            if arrived != before {
+                budget.restore();
+            }
             match budget.spend(failure.class) {
                 Some(pause) => self.pause(side, &failure, pause).await?,
                 None => return Err(miss.into_fault(side, failure)),

@@ -53,7 +53,7 @@ impl Transfer {
                 VerifiedBy::Readback
             }
         };
-        self.check_attributes(source, &existing).await?;
+        self.check_attributes(source, &existing, version).await?;
         Ok(self.receipt(job, source, plan, digest, target, verified_by))
     }
 
@@ -135,6 +135,7 @@ impl Transfer {
         &self,
         source: &PinnedObject,
         existing: &Existing,
+        version: Option<&str>,
     ) -> Result<(), Fault> {
         let wanted = self.attributes(source);
         if existing.metadata != wanted.metadata {
@@ -145,10 +146,11 @@ impl Transfer {
             return Ok(());
         }
         // The object is proven already: what cannot be learned of its tags is a warning, no failure.
-        if self.stop.or_now(self.target.tags()).await?.is_ok_and(|tags| tags == wanted.tags) {
+        let found = self.stop.or_now(self.target.tags(version)).await?;
+        if found.is_ok_and(|tags| tags == wanted.tags) {
             return Ok(());
         }
-        match self.stop.or_now(self.target.put_tags(&wanted.tags)).await? {
+        match self.stop.or_now(self.target.put_tags(&wanted.tags, version)).await? {
             Ok(()) => Ok(()),
             Err(error) => {
                 let failure = error.to_failure(Side::Target);

@@ -10,8 +10,9 @@
 //! | credentials | for as long as it takes, every 10 s: nobody's attempt is burnt | no |
 //! | permanent | never | |
 //!
-//! Each part has a budget of its own, so that an object of 10,000 parts is not failed by the law of
-//! large numbers.
+//! Each part has a budget of its own, and has it back whenever another part of its object arrived since
+//! its last failure: an object of 10,000 parts is not failed by the law of large numbers, and a part that
+//! can never be carried fails the job once the others are done.
 
 use std::future::Future;
 use std::time::Duration;
@@ -46,6 +47,11 @@ impl Budget {
         };
         *count += 1;
         (*count <= max).then(|| Backoff::REQUEST.delay(*count))
+    }
+
+    /// The path works, as something else shows. Damaged bytes are not excused by it.
+    pub(super) fn restore(&mut self) {
+        (self.transient, self.throttled) = (0, 0);
     }
 }
 
@@ -110,6 +116,21 @@ mod tests {
         assert_eq!(tries(FailureClass::Corrupt, 1_000), CORRUPT_MAX as usize);
         assert_eq!(tries(FailureClass::Transient, 1_000), TRANSIENT_MAX as usize);
         assert_eq!(tries(FailureClass::Throttled, 1_000), THROTTLED_MAX as usize);
+    }
+
+    #[test]
+    fn progress_restores_all_but_what_damage_took() {
+        let mut budget = Budget::default();
+        for _ in 0..1_000 {
+            assert!(budget.spend(FailureClass::Transient).is_some());
+            assert!(budget.spend(FailureClass::Throttled).is_some());
+            budget.restore();
+        }
+        let damaged = (0..).take_while(|_| {
+            budget.restore();
+            budget.spend(FailureClass::Corrupt).is_some()
+        });
+        assert_eq!(damaged.count(), CORRUPT_MAX as usize);
     }
 
     /// A token that comes back after a night must find the job where it was.

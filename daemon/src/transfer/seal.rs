@@ -13,7 +13,7 @@ use crate::base::{CrashPoint, Direction, Measure, crash_point};
 use crate::blob::{self, Existing, SealedPart};
 use crate::model::{
     Failure, FailureClass, IfExists, Job, ObjectDigest, PartPlan, PinnedObject, PublishedObject,
-    Side, UploadId,
+    Side, TransferState, UploadId,
 };
 
 /// What stands at the target key, as far as this transfer is concerned.
@@ -79,8 +79,10 @@ impl Transfer {
     ) -> Result<Job, Fault> {
         let mut parts = Vec::new();
         let mut budget = Budget::default();
+        let mut gone = false;
         loop {
-            if let Found::Ours(published) = self.look(source, Some(upload), digest).await? {
+            let upload_of = Some((upload, gone));
+            if let Found::Ours(published) = self.look(source, upload_of, digest).await? {
                 return self.record.publish(published).await;
             }
             if parts.is_empty() {
@@ -92,7 +94,10 @@ impl Transfer {
             let act = self.target.complete(upload, &parts, digest.crc64nvme, size, absent);
             match self.stop.or_now(act).await? {
                 Ok(published) => return self.published(published).await,
-                Err(error) => self.after(error, &mut budget).await?,
+                Err(error) => {
+                    gone |= error.is_no_such_upload();
+                    self.after(error, &mut budget).await?;
+                }
             }
         }
     }
@@ -101,6 +106,24 @@ impl Transfer {
     async fn published(&self, published: PublishedObject) -> Result<Job, Fault> {
         crash_point(&self.observer, CrashPoint::Published).await;
         self.record.publish(published).await
+    }
+
+    /// Whether the object stands at the target although the job is cancelled. Asked after the upload was
+    /// aborted: nothing publishes it later.
+    ///
+    /// # Errors
+    /// [`Fault::Stopped`], or where the target does not say.
+    pub async fn has_published(&self, job: &Job) -> Result<bool, Fault> {
+        match &job.transfer {
+            TransferState::Sealing { source, digest, .. } => {
+                let existing = self.retrying(Side::Target, || self.target.head(None)).await?;
+                Ok(existing.is_some_and(|existing| may_be_ours(&existing, source, *digest)))
+            }
+            TransferState::Sealed { .. } => Ok(true),
+            TransferState::Unplanned
+            | TransferState::Planned { .. }
+            | TransferState::Uploading { .. } => Ok(false),
+        }
     }
 
     /// Sends a small object; without the bytes at hand they are read again, and must be the same.
@@ -167,20 +190,24 @@ impl Transfer {
         }
     }
 
+    /// Looks at what stands at the target. Of an `upload` it is known whether Complete was answered that
+    /// it is gone.
     async fn look(
         &self,
         source: &PinnedObject,
-        upload: Option<&UploadId>,
+        upload: Option<(&UploadId, bool)>,
         digest: ObjectDigest,
     ) -> Result<Found, Fault> {
         let existing = self.retrying(Side::Target, || self.target.head(None)).await?;
         let Some(existing) = existing else { return Ok(Found::Clear) };
         // An upload that still stands was not completed, whatever the object there looks like.
         let may_be_done = match upload {
-            Some(upload) if self.target.habits().lists_parts => {
+            Some((upload, _)) if self.target.habits().lists_parts => {
                 self.retrying(Side::Target, || self.target.list_parts(upload)).await?.is_none()
             }
-            Some(_) | None => true,
+            // What is to be replaced may look the same: then Complete itself has to say it.
+            Some((_, gone)) => gone || self.only_if_absent(),
+            None => true,
         };
         if may_be_done && may_be_ours(&existing, source, digest) {
             return Ok(Found::Ours(existing.published()));

@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{Daemon, LogCheck, World, images};
-use sandbox::{Action, Fault};
+use sandbox::{Action, Fault, Side};
 use serde_json::Value;
 
 const SOURCE: &str = "commercial:images/ami-0abc.bin";
@@ -40,6 +40,29 @@ async fn a_paused_job_keeps_its_parts_and_goes_on_when_resumed() -> Result<()> {
     let parts = world.json(&["receipt", &id]).await?["parts"].as_u64().unwrap_or_default();
     let all = world.parts_acknowledged();
     ensure!(all.len() as u64 == parts, "{sent} before the pause, then {all:?}");
+    daemon.stop(LogCheck::Clean).await
+}
+
+/// Nothing is deleted at a target: so it is told what a cancel came too late for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_that_comes_after_the_object_was_published_says_so() -> Result<()> {
+    let (world, daemon, bytes) = slow_world().await?;
+    // The probe, a multipart upload too, is aborted and not completed.
+    let lost = Action::StallMs(3_600_000);
+    world.gov.faults([Fault::on("CompleteMultipartUpload", lost).side(Side::Response)]);
+    let id = world.submit(&[SOURCE, TARGET]).await?;
+    for _ in 0..600 {
+        if world.gov.object("landing", "ami-0abc.bin").is_some() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    world.causeway(&["cancel", &id]).await?.expect_code(0)?;
+    world.causeway(&["watch", &id]).await?.expect_code(1)?;
+    let job = world.json(&["show", &id]).await?;
+    ensure!(job["state"] == "cancelled", "{job}");
+    ensure!(job["warnings"].to_string().contains("stands at the target"), "{job}");
+    world.assert_landed("ami-0abc.bin", &bytes).await?;
     daemon.stop(LogCheck::Clean).await
 }
 

@@ -191,7 +191,7 @@ async fn a_part_without_an_upload_is_refused() {
 }
 
 #[tokio::test]
-async fn the_parts_of_a_success_are_kept_to_be_shown() {
+async fn a_proven_object_needs_its_parts_no_more() {
     let dir = dir();
     let ledger = open(dir.path());
     let (id, lease) = uploading(&ledger, "a", 100 << 20).await;
@@ -199,6 +199,7 @@ async fn the_parts_of_a_success_are_kept_to_be_shown() {
     for change in seal_publish_succeed(&ledger.get(id).expect("there")) {
         ledger.apply(id, lease, change).await.expect("legal");
     }
-    assert_eq!(ledger.parts(id).expect("readable"), [fact(1)]);
+    assert_eq!(ledger.parts(id).expect("readable"), []);
+    assert_eq!(ledger.get(id).expect("there").progress.parts, 1, "what they came to is kept");
     assert_eq!(ledger.counts().of(JobState::Succeeded), 1);
 }

@@ -86,6 +86,17 @@ fn cancel_of_a_job_that_holds_an_upload_goes_through_a_worker() {
     }
 }
 
+/// What stands at the target then has to be told: only a worker can look.
+#[test]
+fn cancel_of_a_job_that_may_have_published_goes_through_a_worker() {
+    let digest = ObjectDigest { blake3: [0; 32], crc64nvme: 0 };
+    let sealing = [Change::Claim(lease(1)), plan(), Change::Seal(digest), Change::Release];
+    let sealing = after(sealing);
+    assert!(sealing.transfer.upload().is_none(), "by PutObject");
+    let asked = sealing.apply(Change::Cancel, NOW).expect("legal");
+    assert_eq!((asked.state, asked.intent), (JobState::Queued, Intent::Cancel));
+}
+
 #[test]
 fn a_queued_job_is_cancelled_at_once() {
     let gone = after([Change::Cancel]);
