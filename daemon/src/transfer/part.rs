@@ -38,7 +38,7 @@ enum Miss {
     Read(ReadError),
     Write(blob::Error),
     /// The target took no byte, or gave no answer.
-    Stalled,
+    Stalled(&'static str),
     /// The target takes this part much slower than the others.
     Outpaced,
     /// The target's checksum of the part is not ours.
@@ -123,7 +123,7 @@ impl Transfer {
         );
         let answer = tokio::select! {
             answer = upload => answer.map_err(Miss::from),
-            () = trace.pulse.stalled() => Err(Miss::Stalled),
+            stalled = trace.pulse.stalled() => Err(Miss::Stalled(stalled)),
             () = outpaced_by_write(&under_way, &trace) => Err(Miss::Outpaced),
         };
         let result = answer.and_then(|ack| agree(&trace, ack));
@@ -163,9 +163,9 @@ impl Transfer {
                 (Side::Source, self.origin(Arc::clone(&work.source)).failure(error))
             }
             Miss::Write(error) => (Side::Target, error.to_failure(Side::Target)),
-            Miss::Stalled => target(
+            Miss::Stalled(how) => target(
                 FailureClass::Transient,
-                "the target took no byte for 60 s".into(),
+                format!("the target {how}"),
                 "it is sent again; if it stays, check the link",
             ),
             Miss::Outpaced => target(
@@ -229,7 +229,7 @@ impl Miss {
             }
             Self::Read(ReadError::Stalled) => Verdict::Congested { write: false },
             Self::Write(error) if slow(error) => Verdict::Congested { write: true },
-            Self::Stalled => Verdict::Congested { write: true },
+            Self::Stalled(_) => Verdict::Congested { write: true },
             Self::Read(_)
             | Self::Write(_)
             | Self::Outpaced
@@ -242,7 +242,7 @@ impl Miss {
         match self {
             Self::Read(error) => error.into_fault(side, failure),
             Self::Write(error) => Fault::of_request(&error, side),
-            Self::Stalled | Self::Outpaced | Self::Corrupt { .. } | Self::Internal(_) => {
+            Self::Stalled(_) | Self::Outpaced | Self::Corrupt { .. } | Self::Internal(_) => {
                 Fault::failed(failure)
             }
         }

@@ -8,11 +8,24 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long the target may take no byte, or give no answer after the last one.
-const STALL: Duration = Duration::from_secs(60);
+/// How long the target may take no byte.
+const NO_BYTE: Duration = Duration::from_secs(20);
+/// How long it may take to be reached, and to answer after the last byte.
+const NO_ANSWER: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Past this much, old time counts half.
 const LATELY: Duration = Duration::from_secs(20);
+
+/// Who is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The reader, which is at work on a frame.
+    Reading,
+    /// The target, to take a frame.
+    Writing,
+    /// The target, before the first frame or after the last.
+    Answer,
+}
 
 /// Beats whenever the upload asks for a frame or is given one.
 #[derive(Debug)]
@@ -21,8 +34,7 @@ pub(super) struct Pulse(Mutex<Beat>);
 #[derive(Debug, Clone, Copy)]
 struct Beat {
     at: Instant,
-    /// The reader is at work on a frame: the target is not the one that is waited for.
-    reading: bool,
+    phase: Phase,
     /// Time that went into reads, and into writes, lately.
     reads: Duration,
     writes: Duration,
@@ -31,13 +43,13 @@ struct Beat {
 impl Pulse {
     pub(super) fn new() -> Self {
         let (reads, writes) = Default::default();
-        Self(Mutex::new(Beat { at: Instant::now(), reading: false, reads, writes }))
+        Self(Mutex::new(Beat { at: Instant::now(), phase: Phase::Answer, reads, writes }))
     }
 
-    pub(super) fn beat(&self, reading: bool) {
+    pub(super) fn beat(&self, phase: Phase) {
         let mut beat = self.lock();
         *beat = beat.until(Instant::now());
-        beat.reading = reading;
+        beat.phase = phase;
     }
 
     /// Whether it was the source that was waited for, most of the time lately.
@@ -46,13 +58,15 @@ impl Pulse {
         beat.reads > beat.writes
     }
 
-    /// Completes when the target has stood still for too long.
-    pub(super) async fn stalled(&self) {
+    /// Completes when the target has stood still for too long; says what it did not do.
+    pub(super) async fn stalled(&self) -> &'static str {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let beat = *self.lock();
-            if !beat.reading && beat.at.elapsed() > STALL {
-                return;
+            match beat.phase {
+                Phase::Writing if beat.at.elapsed() >= NO_BYTE => return "took no byte for 20 s",
+                Phase::Answer if beat.at.elapsed() >= NO_ANSWER => return "gave no answer for 60 s",
+                Phase::Reading | Phase::Writing | Phase::Answer => {}
             }
         }
     }
@@ -66,12 +80,12 @@ impl Beat {
     /// The same with the time up to `now` put down to whoever was waited for.
     fn until(self, now: Instant) -> Self {
         let waited = now.duration_since(self.at);
-        let Self { mut reads, mut writes, reading, .. } = self;
-        *(if reading { &mut reads } else { &mut writes }) += waited;
+        let Self { mut reads, mut writes, phase, .. } = self;
+        *(if phase == Phase::Reading { &mut reads } else { &mut writes }) += waited;
         if reads + writes > LATELY {
             (reads, writes) = (reads / 2, writes / 2);
         }
-        Self { at: now, reading, reads, writes }
+        Self { at: now, phase, reads, writes }
     }
 }
 
@@ -83,25 +97,30 @@ mod tests {
     async fn only_a_target_that_stands_still_is_stalled() {
         let pulse = Pulse::new();
         let patience = Duration::from_secs(300);
-        pulse.beat(true);
+        pulse.beat(Phase::Reading);
         assert!(tokio::time::timeout(patience, pulse.stalled()).await.is_err(), "reading");
-        pulse.beat(false);
-        assert!(tokio::time::timeout(patience, pulse.stalled()).await.is_ok(), "writing");
+        for (phase, seconds, word) in [(Phase::Writing, 20, "byte"), (Phase::Answer, 60, "answer")]
+        {
+            pulse.beat(phase);
+            let begun = Instant::now();
+            assert!(pulse.stalled().await.contains(word));
+            assert_eq!(begun.elapsed(), Duration::from_secs(seconds));
+        }
     }
 
     /// A slow source is given a new connection under the same upload; a slow target is not.
     #[tokio::test(start_paused = true)]
     async fn it_knows_who_was_waited_for_lately() {
         let pulse = Pulse::new();
-        let wait = async |reading, seconds| {
-            pulse.beat(reading);
+        let wait = async |phase, seconds| {
+            pulse.beat(phase);
             tokio::time::sleep(Duration::from_secs(seconds)).await;
         };
-        wait(true, 30).await;
+        wait(Phase::Reading, 30).await;
         assert!(pulse.mostly_reading());
-        wait(false, 5).await;
+        wait(Phase::Writing, 5).await;
         assert!(pulse.mostly_reading(), "a moment is not most of the time");
-        wait(false, 40).await;
+        wait(Phase::Writing, 40).await;
         assert!(!pulse.mostly_reading());
     }
 }

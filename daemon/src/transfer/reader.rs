@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::sync::Notify;
 
-use super::pulse::Pulse;
+use super::pulse::{Phase, Pulse};
 use super::{Fault, LiveTransfer, Transfer};
 use crate::base::{Backoff, Direction, Measure, Pace, SharedObserver};
 use crate::blob::{Error, Frames, PartFrames, Source};
@@ -161,9 +161,10 @@ impl Reader {
     /// The frames, as the body of an upload.
     pub(super) fn into_frames(self) -> PartFrames<ReadError> {
         let frames = futures::stream::unfold(self, |mut reader| async move {
-            reader.trace.pulse.beat(true);
+            reader.trace.pulse.beat(Phase::Reading);
             let next = reader.next().await;
-            reader.trace.pulse.beat(false);
+            let more = reader.rest.len > 0;
+            reader.trace.pulse.beat(if more { Phase::Writing } else { Phase::Answer });
             next.map(|frame| (frame, reader))
         });
         // The SDK's chunked body asks once more after the end.

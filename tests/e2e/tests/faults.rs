@@ -81,6 +81,20 @@ async fn writes_that_are_reset() -> Result<()> {
     is_told_and_survived(gov, fault, &words(WRITE, &["if it stays, check"])).await
 }
 
+/// Parts that no socket's buffers take whole: else the answer is what is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_that_stand_still() -> Result<()> {
+    let (world, daemon, bytes) = world().await?;
+    let stall = Fault::on("UploadPart", Action::StallMs(FOREVER_MS)).at_byte(100_000);
+    world.gov.faults([stall.side(Side::Request)]);
+    let id = world.submit(&[SOURCE, TARGET, "--part-size", "32MiB"]).await?;
+    world.told(&id, &words(WRITE, &["took no byte for 20 s", "check the link"])).await?;
+    world.gov.faults([]);
+    world.causeway(&["watch", &id]).await?.expect_code(0)?;
+    world.assert_landed("ami-0abc.bin", &bytes).await?;
+    daemon.stop(LogCheck::Clean).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_whose_answer_is_lost() -> Result<()> {
     let fault = Fault::on("UploadPart", Action::LoseAnswer);
