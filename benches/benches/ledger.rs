@@ -7,7 +7,7 @@ use std::time::Duration;
 use causewayd::base::NoObserver;
 use causewayd::ledger::{Lanes, Ledger};
 use causewayd::model::{
-    Change, Job, Labels, PartDigest, PartFact, PartNumber, PartPlan, PinnedObject, Submission,
+    Change, Job, PartDigest, PartFact, PartNumber, PartPlan, PinnedObject, Submission,
     TransferSpec, UploadId,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -20,18 +20,11 @@ const LEASE: Duration = Duration::from_secs(3600);
 const LARGEST: u64 = 5_000_000_000_000;
 
 fn submission() -> Submission {
-    let spec = TransferSpec {
-        source: "commercial:images/ami-0abc.bin".parse().expect("legal"),
-        target: "gov:landing/ami-0abc.bin".parse().expect("legal"),
-        verify: Default::default(),
-        if_exists: Default::default(),
-        part_size: None,
-        storage_class: None,
-        encryption: None,
-        tags: Default::default(),
-        expect_blake3: None,
-    };
-    Submission { spec, priority: 0, labels: Labels::new(), idempotency_key: None }
+    let spec = TransferSpec::new(
+        "commercial:images/ami-0abc.bin".parse().expect("legal"),
+        "gov:landing/ami-0abc.bin".parse().expect("legal"),
+    );
+    Submission::new(spec)
 }
 
 fn fact(number: u32) -> PartFact {

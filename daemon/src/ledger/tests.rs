@@ -45,18 +45,11 @@ fn dir() -> tempfile::TempDir {
 }
 
 fn submission(key: &str) -> Submission {
-    let spec = TransferSpec {
-        source: "com:bucket/key".parse().expect("legal"),
-        target: format!("gov:bucket/{key}").parse().expect("legal"),
-        verify: Default::default(),
-        if_exists: Default::default(),
-        part_size: None,
-        storage_class: None,
-        encryption: None,
-        tags: Default::default(),
-        expect_blake3: None,
-    };
-    Submission { spec, priority: 0, labels: Labels::new(), idempotency_key: None }
+    let spec = TransferSpec::new(
+        "com:bucket/key".parse().expect("legal"),
+        format!("gov:bucket/{key}").parse().expect("legal"),
+    );
+    Submission::new(spec)
 }
 
 async fn submit(ledger: &Ledger, submission: Submission) -> Job {

@@ -61,6 +61,23 @@ pub struct TransferSpec {
     pub expect_blake3: Option<[u8; 32]>,
 }
 
+impl TransferSpec {
+    /// The transfer of `source` to `target`, with nothing else asked for.
+    pub fn new(source: Address, target: ObjectAddress) -> Self {
+        Self {
+            source,
+            target,
+            verify: Verify::default(),
+            if_exists: IfExists::default(),
+            part_size: None,
+            storage_class: None,
+            encryption: None,
+            tags: BTreeMap::new(),
+            expect_blake3: None,
+        }
+    }
+}
+
 /// A transfer and how to queue it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
@@ -71,6 +88,13 @@ pub struct Submission {
     pub labels: Labels,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+}
+
+impl Submission {
+    /// The transfer, without priority, label or key.
+    pub fn new(spec: TransferSpec) -> Self {
+        Self { spec, priority: 0, labels: Labels::new(), idempotency_key: None }
+    }
 }
 
 mod hex_option {

@@ -77,6 +77,21 @@ impl Daemon {
         Ok(answer)
     }
 
+    /// Waits until `/readyz` refuses for this reason.
+    pub async fn is_not_ready(&self, why: &str) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let answer = self.get("/readyz").await?;
+            if answer.starts_with("HTTP/1.1 503") && answer.contains(why) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("/readyz does not say `{why}`: {answer}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Everything it said.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

@@ -2,7 +2,7 @@
 //! stand still and say why, and go on from where they were.
 
 use anyhow::{Result, ensure};
-use e2e::{Broken, Daemon, FailingDisk, LogCheck, SmallDisk, World, images};
+use e2e::{Broken, FailingDisk, LogCheck, SmallDisk, World, images};
 use sandbox::{Action, Fault};
 
 const SOURCE: &str = "commercial:images/ami-0abc.bin";
@@ -27,17 +27,6 @@ async fn under_way(world: &World) -> Result<String> {
     Ok(id)
 }
 
-async fn is_not_ready(daemon: &Daemon, why: &str) -> Result<()> {
-    for _ in 0..100 {
-        let answer = daemon.get("/readyz").await?;
-        if answer.starts_with("HTTP/1.1 503") && answer.contains(why) {
-            return Ok(());
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    anyhow::bail!("/readyz does not say '{why}': {}", daemon.get("/readyz").await?)
-}
-
 fn assert_few_sent_again(world: &World, whole: usize, at_most: usize) -> Result<()> {
     let again = world.parts_acknowledged().len() - whole;
     eprintln!("{whole} parts, {again} sent again");
@@ -59,7 +48,7 @@ async fn a_full_disk_pauses_what_runs_until_there_is_room() -> Result<()> {
 
     disk.fill(8 << 20)?;
     world.told(&id, &["the ledger cannot write", "free", "make room"]).await?;
-    is_not_ready(&daemon, "make room").await?;
+    daemon.is_not_ready("make room").await?;
     let refused = world.causeway(&["submit", SOURCE, "gov:landing/other.bin"]).await?;
     ensure!(refused.code != 0 && refused.stderr.contains("make room"), "{refused:?}");
     ensure!(world.gov.object("landing", "ami-0abc.bin").is_none(), "it went on");
@@ -83,7 +72,7 @@ async fn a_broken_disk_is_survived(broken: Broken) -> Result<()> {
 
     disk.breaks(broken)?;
     world.told(&id, &["the ledger cannot write"]).await?;
-    is_not_ready(&daemon, "database failed").await?;
+    daemon.is_not_ready("database failed").await?;
     let refused = world.causeway(&["submit", SOURCE, "gov:landing/other.bin"]).await?;
     ensure!(refused.code != 0 && refused.stderr.contains("database failed"), "{refused:?}");
     ensure!(world.gov.object("landing", "ami-0abc.bin").is_none(), "it went on");

@@ -8,20 +8,11 @@ use crate::model::{FailureClass, JobId, Submission, TransferSpec};
 const NOW: Timestamp = Timestamp(1_000);
 
 fn job() -> Job {
-    let spec = TransferSpec {
-        source: "com:bucket/key".parse().expect("legal"),
-        target: "gov:bucket/key".parse().expect("legal"),
-        verify: Default::default(),
-        if_exists: Default::default(),
-        part_size: None,
-        storage_class: None,
-        encryption: None,
-        tags: Default::default(),
-        expect_blake3: None,
-    };
-    let submission =
-        Submission { spec, priority: 0, labels: Default::default(), idempotency_key: None };
-    Job::submitted(JobId::from_parts(NOW, 1), submission, "uid:0".into(), NOW)
+    let spec = TransferSpec::new(
+        "com:bucket/key".parse().expect("legal"),
+        "gov:bucket/key".parse().expect("legal"),
+    );
+    Job::submitted(JobId::from_parts(NOW, 1), Submission::new(spec), "uid:0".into(), NOW)
 }
 
 fn lease(token: u64) -> Lease {
