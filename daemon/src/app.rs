@@ -258,6 +258,10 @@ async fn connect(
         let limits = persisted(ledger, name)?.unwrap_or(configured.limits);
         let options = configured.options(name.clone(), limits);
         let remote = Remote::build(options, Arc::clone(observer)).await?;
+        if remote.is_unchecked() {
+            tracing::warn!(remote = %name, "its expected_account is not checked: with an s3_endpoint \
+                of its own it also needs the sts_endpoint to ask");
+        }
         match remote.check_identity().await {
             Ok(identity) => tracing::info!(
                 remote = %name,

@@ -22,10 +22,6 @@ use crate::transfer::{Fault, LiveTransfer, Record, Stop, Transfer};
 /// Times that a job whose upload was lost begins anew within one claim.
 const BEGINNINGS_MAX: u32 = 5;
 
-/// Nothing is ever deleted at a target: what stands there may be somebody's already.
-const PUBLISHED_MEANWHILE: &str = "the cancel came after the object was published: it stands at the \
-    target, and is not proven; delete it if it is not wanted";
-
 /// The remotes, by name.
 pub type Remotes = BTreeMap<RemoteName, Arc<Remote>>;
 
@@ -125,6 +121,10 @@ impl Pipeline {
                     return self.fail(record, *failure, true).await;
                 }
                 Fault::Ledger(ledger::Error::LeaseLost) => return Err(fault),
+                // Not the job's fault: it is taken back, and claimed again.
+                Fault::Ledger(error) if error.may_pass() || error.is_of_storage() => {
+                    return Err(error.into());
+                }
                 Fault::Ledger(error) => {
                     let failure = Failure::new(
                         FailureClass::Permanent,
@@ -153,11 +153,15 @@ impl Pipeline {
     /// Aborts what exists at the target; only then is the job cancelled.
     async fn cancel(&self, transfer: &Transfer, record: &Record) -> Result<(), Fault> {
         let job = self.ledger.get(record.job)?;
-        match transfer.abort(&job).await {
-            Ok(()) => {
-                crash_point(&self.observer, CrashPoint::UploadAborted).await;
-                if transfer.has_published(&job).await? {
-                    record.apply(Change::Warn(PUBLISHED_MEANWHILE.into())).await?;
+        let aborted = async {
+            transfer.abort(&job).await?;
+            crash_point(&self.observer, CrashPoint::UploadAborted).await;
+            transfer.warning_of_cancel(&job).await
+        };
+        match aborted.await {
+            Ok(warning) => {
+                if let Some(warning) = warning {
+                    record.apply(Change::Warn(warning)).await?;
                 }
                 record.apply(Change::Stop).await?;
                 self.finished(job.kind, JobState::Cancelled);

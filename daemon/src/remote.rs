@@ -198,6 +198,11 @@ impl Remote {
         self.s3_endpoint.clone().unwrap_or_else(|| format!("AWS {}", self.region))
     }
 
+    /// Whether an account is expected that nobody is asked for: an S3 endpoint of its own, and no STS's.
+    pub fn is_unchecked(&self) -> bool {
+        self.expected.account.is_some() && !self.asks_sts
+    }
+
     /// Who the last check found; empty where STS is not asked.
     pub fn identity(&self) -> Identity {
         self.identity.load().identity()

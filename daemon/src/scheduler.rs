@@ -104,7 +104,10 @@ impl Scheduler {
             self.claim(&mut workers).await;
             tokio::select! {
                 _ = heard.changed() => cursor = self.listen(cursor),
-                Some(ended) = workers.join_next() => self.ended(ended).await,
+                Some(ended) = workers.join_next() => {
+                    // What it cannot write down before the end is made up for at the next start.
+                    shutdown.run_until_cancelled(self.ended(ended)).await;
+                }
                 _ = draining.changed() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => cursor = self.listen(cursor),
                 () = &mut taking_back => {}
@@ -200,7 +203,10 @@ impl Scheduler {
             match self.ledger.apply(id, lease.token, Change::Renew(renewed)).await {
                 Ok(_) => {}
                 // One daemon holds the ledger: nobody else can take the job while the disk is full.
-                Err(error) if error.may_pass() => tracing::warn!(%error, "cannot renew the lease"),
+                // And of a database that failed its workers tell, until the daemon leaves.
+                Err(error) if error.may_pass() || error.is_of_storage() => {
+                    tracing::warn!(%error, "cannot renew the lease");
+                }
                 Err(error) => {
                     // The worker ends by itself right after its last word: this may be its echo.
                     tracing::debug!(%error, "the lease is gone");

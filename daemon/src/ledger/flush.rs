@@ -98,12 +98,17 @@ impl Desk {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a database that failed.
-    fn broke(&self, fault: Fault) {
-        if let Fault::Storage(error) = &fault {
+    /// Takes note of how a turn ended, or of a commit that failed; gives what was known before. A
+    /// database that failed stays so.
+    fn note(&self, fault: Option<Fault>) -> Option<Fault> {
+        let mut pending = self.lock();
+        if let Some(known @ Fault::Storage(_)) = &pending.fault {
+            return Some(known.clone());
+        }
+        if let Some(Fault::Storage(error)) = &fault {
             self.broken.send_replace(Some(error.clone()));
         }
-        self.lock().fault = Some(fault);
+        std::mem::replace(&mut pending.fault, fault)
     }
 }
 
@@ -162,7 +167,7 @@ impl Flusher {
 
     /// Lets nothing follow a commit that failed: it may have been applied in part.
     pub(super) fn refuse_all(&self, why: &Error) {
-        self.desk.broke(storage_fault(why));
+        self.desk.note(Some(storage_fault(why)));
         self.desk.wake.notify_one();
     }
 
@@ -254,19 +259,12 @@ impl Cycle {
 
     /// Remembers how the turn ended, and says so once when that is new.
     fn settle(&self, outcome: &Result<(), Fault>) {
-        let known = self.desk.lock().fault.clone();
-        match (known, outcome) {
-            (Some(Fault::Storage(_)), _) | (None, Ok(())) => {}
-            (Some(_), Ok(())) => {
-                tracing::info!("the audit log can be written again");
-                self.desk.lock().fault = None;
+        match (self.desk.note(outcome.clone().err()), outcome) {
+            (Some(Fault::Audit(_)), Ok(())) => tracing::info!("the audit log can be written again"),
+            (None, Err(fault)) => {
+                tracing::error!(?fault, "the ledger cannot be written: nothing is taken");
             }
-            (known, Err(fault)) => {
-                if known.is_none() {
-                    tracing::error!(?fault, "the ledger cannot be written: nothing is taken");
-                }
-                self.desk.broke(fault.clone());
-            }
+            (Some(_), _) | (None, Ok(())) => {}
         }
     }
 
@@ -304,7 +302,7 @@ impl Drop for Cycle {
         let by_panic = !pending.closing;
         drop(pending);
         if by_panic {
-            self.desk.broke(storage_fault(&Error::broken("a panic in the group commit")));
+            self.desk.note(Some(storage_fault(&Error::broken("a panic in the group commit"))));
         }
     }
 }

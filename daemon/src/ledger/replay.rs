@@ -16,7 +16,7 @@ use super::store::{self, Store, Table, Writes};
 use super::submit::KeyUse;
 use super::{Error, record, uploads};
 use crate::base::clock;
-use crate::model::{Failure, FailureClass, Job, JobId, JobState, TransferState};
+use crate::model::{Failure, FailureClass, Job, JobId, JobState, TransferState, UploadId};
 
 /// A database that is being filled.
 pub(super) struct Replay<'a> {
@@ -61,6 +61,8 @@ impl<'a> Replay<'a> {
         }
         let mut job = Job::submitted(id, submission, entry.actor.clone(), entry.moment()?);
         job.revision += UNSEEN_MAX;
+        // Claims have no line: it may have run, and begun an upload.
+        job.attempts = 1;
         draft.job(None, &job)?;
         self.store.commit(&draft.writes)
     }
@@ -88,14 +90,23 @@ impl<'a> Replay<'a> {
         }
         job.failure = entry.field("failure")?;
         job.receipt = entry.field("receipt")?;
-        self.put(&before, &job)
+        self.put(&before, &job)?;
+        // That its object was published has no line of its own.
+        match job.transfer.upload().filter(|_| job.state == JobState::Succeeded) {
+            Some(upload) => self.forget(id, upload),
+            None => Ok(()),
+        }
     }
 
     /// An upload that its job had let go of is gone from the target.
     fn gone(&self, id: JobId, entry: &Entry) -> Result<(), Error> {
         let upload = entry.field("upload")?.ok_or_else(|| entry.unreadable("upload"))?;
+        self.forget(id, &upload)
+    }
+
+    fn forget(&self, id: JobId, upload: &UploadId) -> Result<(), Error> {
         let mut writes = Writes::default();
-        writes.remove(Table::Uploads, &uploads::key(id, &upload));
+        writes.remove(Table::Uploads, &uploads::key(id, upload));
         self.store.commit(&writes)
     }
 

@@ -44,7 +44,7 @@ const SEAL_KEY: &[u8] = b"seal";
 const LOCK_TRIES: u32 = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
-/// One tree each.
+/// One tree each. Their order is on disk, in the [`seal`]: a new one goes last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
     /// id -> the job.
@@ -57,8 +57,6 @@ pub(super) enum Table {
     Parts,
     /// The job and its upload -> an upload that may exist at a target.
     Uploads,
-    /// id -> an upload that the job asked for, and whose request may not have landed yet.
-    Asked,
     /// Idempotency key -> the job it made.
     Keys,
     /// Cursor -> the job as it was then.
@@ -69,6 +67,8 @@ pub(super) enum Table {
     Outbox,
     /// Name -> number.
     Meta,
+    /// id -> an upload that the job asked for, and whose request may not have landed yet.
+    Asked,
 }
 
 impl Table {
@@ -78,12 +78,12 @@ impl Table {
         (Self::Queue, "queue"),
         (Self::Parts, "parts"),
         (Self::Uploads, "uploads"),
-        (Self::Asked, "asked"),
         (Self::Keys, "keys"),
         (Self::Events, "events"),
         (Self::Settings, "settings"),
         (Self::Outbox, "outbox"),
         (Self::Meta, "meta"),
+        (Self::Asked, "asked"),
     ];
 
     /// Every table.

@@ -12,6 +12,8 @@
 //! - Only uploads that a job of this ledger began are here: nobody else's is ever aborted.
 //! - An upload that its job holds is no orphan. One that a job let go of is never held again.
 
+use std::ops::Bound;
+
 use serde::{Deserialize, Serialize};
 
 use super::audit::Entry;
@@ -61,6 +63,10 @@ pub(super) fn key(job: JobId, upload: &UploadId) -> [u8; 32] {
     key
 }
 
+fn what_is_asked() -> String {
+    "an upload that was asked for".into()
+}
+
 impl Draft {
     /// Follows the job's upload through one change.
     pub(super) fn upload(&mut self, before: &Job, after: &Job) -> Result<(), Error> {
@@ -82,59 +88,73 @@ impl Draft {
 }
 
 impl Ledger {
-    /// Writes down that the worker is about to ask its target for an upload.
+    /// Writes down that the worker is about to ask its target for an upload. Gives what may be forgotten
+    /// once that is answered: `None` while an earlier request of the job is not known to have landed.
     ///
     /// # Errors
     /// [`Error::LeaseLost`].
-    pub async fn ask_upload(&self, id: JobId, token: u64) -> Result<(), Error> {
-        let ticket = {
+    pub async fn ask_upload(&self, id: JobId, token: u64) -> Result<Option<AskedUpload>, Error> {
+        let (asked, is_first, ticket) = {
             let mut book = self.book()?;
             let target = self.leased(id, token)?.spec.target;
             let asked = AskedUpload { job: id, target, at: clock::now() };
+            let is_first = self.asked(id)?.is_none();
             let mut draft = Draft::default();
-            let what = || format!("the upload that job {id} asks for");
-            store::put(&mut draft.writes, Table::Asked, &id.to_bytes(), &asked, what)?;
-            self.inner.desk.enter(&mut book, draft)?
+            store::put(&mut draft.writes, Table::Asked, &id.to_bytes(), &asked, what_is_asked)?;
+            (asked, is_first, self.inner.desk.enter(&mut book, draft)?)
         };
-        self.settled(ticket).await
+        self.settled(ticket).await?;
+        Ok(is_first.then_some(asked))
     }
 
-    /// Writes down that whatever the job asked for is known: recorded, or gone. Becomes durable with
-    /// the next change.
+    fn asked(&self, id: JobId) -> Result<Option<AskedUpload>, Error> {
+        self.inner.desk.store.read(Table::Asked, &id.to_bytes(), what_is_asked)
+    }
+
+    /// Writes down that what was asked for is known: recorded, or gone. Where the job asked again
+    /// meanwhile, nothing changes. Becomes durable with the next change.
     ///
     /// # Errors
     /// Storage alone.
-    pub fn forget_asked(&self, id: JobId) -> Result<(), Error> {
-        let mut draft = Draft::default();
-        draft.writes.remove(Table::Asked, &id.to_bytes());
-        drop(self.inner.desk.enter(&mut *self.book()?, draft)?);
+    pub fn forget_asked(&self, asked: &AskedUpload) -> Result<(), Error> {
+        let mut book = self.book()?;
+        if self.asked(asked.job)?.as_ref() == Some(asked) {
+            let mut draft = Draft::default();
+            draft.writes.remove(Table::Asked, &asked.job.to_bytes());
+            drop(self.inner.desk.enter(&mut book, draft)?);
+        }
         Ok(())
     }
 
     /// Uploads that were asked for and are not known to exist, nor not to.
     ///
     /// # Errors
-    /// Storage, or a corrupt record.
+    /// Storage. A corrupt record is reported and left out.
     pub fn asked_uploads(&self) -> Result<Vec<AskedUpload>, Error> {
-        let asked = self.inner.desk.store.tree(Table::Asked).iter().map(|item| {
+        let mut all = Vec::new();
+        for item in self.inner.desk.store.tree(Table::Asked).iter() {
             let (_, value) = item.map_err(Error::Storage)?;
-            record::decode(&value, || "an upload that was asked for".into())
-        });
-        asked.collect()
+            match record::decode(&value, what_is_asked) {
+                Ok(asked) => all.push(asked),
+                Err(error) => tracing::error!(%error, "an upload may be left where it is"),
+            }
+        }
+        Ok(all)
     }
 
-    /// Uploads that no job holds any more, at most `max`, and only those that `concern` the caller.
+    /// The first `max` uploads that no job holds any more, in an order of their own, after `last`.
     ///
     /// # Errors
     /// Storage. A corrupt record is reported and left out: what it named is not touched.
     pub fn orphans(
         &self,
         max: usize,
-        concern: impl Fn(&BegunUpload) -> bool,
+        last: Option<&BegunUpload>,
     ) -> Result<Vec<BegunUpload>, Error> {
         let store = &self.inner.desk.store;
+        let after = last.map_or(Bound::Unbounded, |last| Bound::Excluded(last.key()));
         let mut orphans = Vec::new();
-        for item in store.tree(Table::Uploads).iter() {
+        for item in store.tree(Table::Uploads).range((after, Bound::Unbounded)) {
             let (_, value) = item.map_err(Error::Storage)?;
             let begun: BegunUpload = match record::decode(&value, || "a begun upload".into()) {
                 Ok(begun) => begun,
@@ -143,9 +163,6 @@ impl Ledger {
                     continue;
                 }
             };
-            if !concern(&begun) {
-                continue;
-            }
             let job = store.job(begun.job)?;
             if job.and_then(|job| BegunUpload::of(&job)).as_ref() != Some(&begun) {
                 orphans.push(begun);
@@ -157,22 +174,20 @@ impl Ledger {
         Ok(orphans)
     }
 
-    /// Whether the upload at `target` is, or may be, of another job, or of a job that holds it.
+    /// Whether another job than this has asked for an upload at `target`.
     ///
     /// # Errors
     /// Storage alone.
-    pub fn may_not_abort(
-        &self,
-        job: JobId,
-        target: &ObjectAddress,
-        upload: &UploadId,
-    ) -> Result<bool, Error> {
+    pub fn others_ask(&self, job: JobId, target: &ObjectAddress) -> Result<bool, Error> {
         let others = |asked: &AskedUpload| asked.job != job && asked.target == *target;
-        Ok(self.asked_uploads()?.iter().any(others) || self.has_begun(target, upload)?)
+        Ok(self.asked_uploads()?.iter().any(others))
     }
 
     /// Whether a job of this ledger began this upload, and it is not known to be gone.
-    fn has_begun(&self, target: &ObjectAddress, upload: &UploadId) -> Result<bool, Error> {
+    ///
+    /// # Errors
+    /// Storage, or a corrupt record.
+    pub fn has_begun(&self, target: &ObjectAddress, upload: &UploadId) -> Result<bool, Error> {
         for item in self.inner.desk.store.tree(Table::Uploads).iter() {
             let (_, value) = item.map_err(Error::Storage)?;
             let begun: BegunUpload = record::decode(&value, || "a begun upload".into())?;

@@ -7,6 +7,7 @@
 //!   [`unrecorded`] proves to be ours.
 //! - An upload leaves the ledger after the target was seen not to know it any more.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +15,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::clock;
 use crate::blob::{self, S3Target};
-use crate::ledger::{self, Actor, BegunUpload, Filter, Ledger};
-use crate::model::{Change, FailureClass, Job, JobState, ObjectAddress};
+use crate::ledger::{self, Actor, AskedUpload, BegunUpload, Filter, Ledger};
+use crate::model::{Change, FailureClass, Job, JobState, ObjectAddress, RemoteName, UploadId};
 use crate::pipeline::Remotes;
 use crate::transfer::unrecorded;
 
 const LOOK_EVERY: Duration = Duration::from_secs(600);
-/// Uploads in one look. The next look goes on.
-const ORPHANS_MAX: usize = 256;
 /// Uploads at remotes that are gone, named in one look.
 const UNREACHABLE_TOLD: usize = 8;
 const PAGE: usize = 256;
@@ -62,9 +61,9 @@ impl Reaper {
     /// The ledger's. What a target refuses is reported and left for the next look.
     pub async fn look(&self) -> Result<(), ledger::Error> {
         self.expire().await?;
-        self.tell_the_unreachable()?;
-        self.look_for_the_late().await?;
-        self.reap().await
+        let mut look = Look::default();
+        self.reap(&mut look).await?;
+        self.look_for_the_late(&mut look).await
     }
 
     /// Takes the uploads of jobs that failed too long ago from them.
@@ -93,79 +92,117 @@ impl Reaper {
         job.transfer.upload().is_some() && age.is_some_and(|age| age >= self.retention)
     }
 
-    fn target(&self, address: &ObjectAddress) -> Option<S3Target> {
+    /// The target, unless it cannot be asked in this look.
+    fn target(&self, address: &ObjectAddress, look: &Look) -> Option<S3Target> {
         let remote = self.remotes.get(&address.remote)?;
-        Some(S3Target::new(Arc::clone(remote), address.clone()))
+        let is_there = !look.down.contains(&address.remote);
+        is_there.then(|| S3Target::new(Arc::clone(remote), address.clone()))
     }
 
-    fn tell_the_unreachable(&self) -> Result<(), ledger::Error> {
-        let is_lost = |orphan: &BegunUpload| !self.remotes.contains_key(&orphan.target.remote);
-        for orphan in self.ledger.orphans(UNREACHABLE_TOLD, is_lost)? {
-            tracing::warn!(object = %orphan.target, upload = %orphan.upload.0, "an upload is left \
-                over at a remote that is not configured any more: abort it by hand, or configure the \
-                remote again");
+    /// Aborts what no job holds.
+    async fn reap(&self, look: &mut Look) -> Result<(), ledger::Error> {
+        let mut last = None;
+        loop {
+            let orphans = self.ledger.orphans(PAGE, last.as_ref())?;
+            for orphan in &orphans {
+                self.reap_one(orphan, look).await?;
+            }
+            match orphans.into_iter().nth(PAGE - 1) {
+                Some(orphan) => last = Some(orphan),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn reap_one(&self, orphan: &BegunUpload, look: &mut Look) -> Result<(), ledger::Error> {
+        if !self.remotes.contains_key(&orphan.target.remote) {
+            look.unreachable += 1;
+            if look.unreachable <= UNREACHABLE_TOLD {
+                tracing::warn!(object = %orphan.target, upload = %orphan.upload.0, "an upload is \
+                    left over at a remote that is not configured any more: abort it by hand, or \
+                    configure the remote again");
+            }
+            return Ok(());
+        }
+        let Some(target) = self.target(&orphan.target, look) else { return Ok(()) };
+        match is_gone(&target, &orphan.upload).await {
+            Ok(true) => {
+                self.ledger.forget_upload(orphan, &Actor::daemon()).await?;
+                tracing::info!(job = %orphan.job, object = %orphan.target, "aborted an upload \
+                    that no job holds");
+            }
+            Ok(false) => {}
+            Err(error) => look.failed(&orphan.target, &error),
         }
         Ok(())
     }
 
     /// Looks for uploads that were asked for and whose answer nobody heard, once no request for one
     /// can land any more.
-    async fn look_for_the_late(&self) -> Result<(), ledger::Error> {
+    async fn look_for_the_late(&self, look: &mut Look) -> Result<(), ledger::Error> {
         for asked in self.ledger.asked_uploads()? {
             let age = Duration::from_millis(clock::now().millis_since(asked.at));
-            let job = self.ledger.get(asked.job)?;
-            let still_asks = job.state == JobState::Running && job.transfer.upload().is_none();
-            if age < self.landed_after || still_asks {
+            if age < self.landed_after || self.still_asks(&asked) {
                 continue;
             }
-            let Some(target) = self.target(&asked.target) else { continue };
+            let Some(target) = self.target(&asked.target, look) else { continue };
             match unrecorded::abort_late(&self.ledger, &target, &asked).await? {
-                Ok(()) => self.ledger.forget_asked(asked.job)?,
-                // It takes a right of its own, s3:ListBucketMultipartUploads, that many do not have.
-                Err(error) if error.class() == FailureClass::Permanent => {
+                Ok(true) => self.ledger.forget_asked(&asked)?,
+                Ok(false) => {}
+                Err(error) if will_never_tell(&error) => {
                     tracing::info!(%error, "cannot look for uploads that were not recorded");
-                    self.ledger.forget_asked(asked.job)?;
+                    self.ledger.forget_asked(&asked)?;
                 }
-                Err(error) => {
-                    tracing::warn!(%error, object = %asked.target, "cannot look for an upload that \
-                        was asked for; it is tried again later");
-                }
+                Err(error) => look.failed(&asked.target, &error),
             }
         }
         Ok(())
     }
 
-    /// Aborts what no job holds.
-    async fn reap(&self) -> Result<(), ledger::Error> {
-        let is_reachable = |orphan: &BegunUpload| self.remotes.contains_key(&orphan.target.remote);
-        for orphan in self.ledger.orphans(ORPHANS_MAX, is_reachable)? {
-            let Some(target) = self.target(&orphan.target) else { continue };
-            match is_gone(&target, &orphan).await {
-                Ok(true) => {
-                    self.ledger.forget_upload(&orphan, &Actor::daemon()).await?;
-                    tracing::info!(job = %orphan.job, object = %orphan.target, "aborted an upload \
-                        that no job holds");
-                }
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(%error, object = %orphan.target, "an upload cannot be aborted; \
-                        it is tried again later");
-                }
-            }
-        }
-        Ok(())
+    /// Whether the job's worker may send another request for an upload.
+    fn still_asks(&self, asked: &AskedUpload) -> bool {
+        let job = self.ledger.get(asked.job);
+        job.is_ok_and(|job| job.state == JobState::Running && job.transfer.upload().is_none())
     }
+}
+
+/// What one look has met.
+#[derive(Debug, Default)]
+struct Look {
+    /// Not asked again: each answer that does not come takes a minute.
+    down: BTreeSet<RemoteName>,
+    /// Uploads at remotes that are not configured.
+    unreachable: usize,
+}
+
+impl Look {
+    fn failed(&mut self, target: &ObjectAddress, error: &blob::Error) {
+        tracing::warn!(%error, object = %target, "cannot clean up at the target; it is tried again \
+            later");
+        if error.class() != FailureClass::Permanent {
+            self.down.insert(target.remote.clone());
+        }
+    }
+}
+
+/// The target does not know it, or the right to ask is not given.
+fn will_never_tell(error: &blob::Error) -> bool {
+    use blob::Error;
+    matches!(error, Error::AccessDenied(_) | Error::Unsupported(_) | Error::NoSuchBucket(_))
 }
 
 /// Aborts the upload. Parts that were on their way may survive an abort: only a target that does not
 /// know the upload has let go of it.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html>
-async fn is_gone(target: &S3Target, orphan: &BegunUpload) -> Result<bool, blob::Error> {
-    target.abort(&orphan.upload).await?;
-    match target.list_parts(&orphan.upload).await {
+async fn is_gone(target: &S3Target, upload: &UploadId) -> Result<bool, blob::Error> {
+    match target.abort(upload).await {
+        Err(blob::Error::NoSuchBucket(_)) => return Ok(true),
+        aborted => aborted?,
+    }
+    match target.list_parts(upload).await {
         Ok(listed) => Ok(listed.is_none()),
-        // moto's list cannot be read: its word on the abort has to do.
-        Err(error) if error.is_unreadable() => Ok(true),
+        // moto's list cannot be read, and not everybody may list: the word on the abort has to do.
+        Err(error) if error.is_unreadable() || will_never_tell(&error) => Ok(true),
         Err(error) => Err(error),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Fault, Transfer};
 use crate::blob::Habits;
-use crate::model::{Side, Timestamp};
+use crate::model::Timestamp;
 
 impl Transfer {
     /// The habits of the target's server: remembered, or found out now.
@@ -11,17 +11,11 @@ impl Transfer {
         if let Some(habits) = self.remembered()? {
             return Ok(habits);
         }
-        self.record.ask_upload().await?;
-        let mut tries = 0;
-        let probe = || {
-            tries += 1;
-            self.target.probe()
-        };
-        let habits = self.retrying(Side::Target, probe).await?;
-        self.settle_asked(tries, since).await?;
+        let (habits, asked) = self.ask_for_upload(|| self.target.probe()).await?;
+        self.settle_asked(asked, since).await?;
         tracing::info!(object = %self.target.address(), ?habits, "probed the target's server");
         if let Ok(text) = serde_json::to_string(&habits) {
-            self.record.ledger.put_setting(&self.habits_key(), Some(text), "causewayd").await?;
+            self.record.setting(&self.habits_key(), text).await?;
         }
         Ok(habits)
     }

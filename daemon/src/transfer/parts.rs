@@ -29,13 +29,8 @@ impl Transfer {
     /// Begins the multipart upload; its id is on disk before the first part is sent.
     pub(super) async fn create_upload(&self, source: &PinnedObject) -> Result<Job, Fault> {
         let attributes = self.attributes(source);
-        self.record.ask_upload().await?;
-        let mut tries = 0;
-        let create = || {
-            tries += 1;
-            self.target.create_upload(&attributes)
-        };
-        let created = self.retrying(Side::Target, create).await?;
+        let create = || self.target.create_upload(&attributes);
+        let (created, asked) = self.ask_for_upload(create).await?;
         crash_point(&self.observer, CrashPoint::UploadCreated).await;
         let job = self.record.upload(created.upload).await?;
         crash_point(&self.observer, CrashPoint::UploadRecorded).await;
@@ -48,7 +43,7 @@ impl Transfer {
             );
             self.record.warn(warning).await?;
         }
-        self.settle_asked(tries, job.submitted_at).await?;
+        self.settle_asked(asked, job.submitted_at).await?;
         Ok(job)
     }
 

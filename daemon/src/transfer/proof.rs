@@ -146,11 +146,16 @@ impl Transfer {
             return Ok(());
         }
         // The object is proven already: what cannot be learned of its tags is a warning, no failure.
-        let found = self.stop.or_now(self.target.tags(version)).await?;
-        if found.is_ok_and(|tags| tags == wanted.tags) {
-            return Ok(());
-        }
-        match self.stop.or_now(self.target.put_tags(&wanted.tags, version)).await? {
+        let put = match self.stop.or_now(self.target.tags(version)).await? {
+            Ok(tags) if tags == wanted.tags => return Ok(()),
+            Ok(_) => self.stop.or_now(self.target.put_tags(&wanted.tags, version)).await?,
+            Err(error) => {
+                let failure = error.to_failure(Side::Target);
+                let warning = format!("whether the tags are on the target is not known: {failure}");
+                return self.record.warn(warning).await;
+            }
+        };
+        match put {
             Ok(()) => Ok(()),
             Err(error) => {
                 let failure = error.to_failure(Side::Target);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Fault, LiveTransfer, Stop};
 use crate::base::{Backoff, chain};
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, AskedUpload, Ledger};
 use crate::model::{
     Change, Job, JobId, ObjectDigest, PartFact, PartPlan, PinnedObject, PublishedObject, UploadId,
     WaitReason,
@@ -54,16 +54,21 @@ impl Record {
         self.apply(Change::Plan { source, plan, warnings }).await
     }
 
-    /// An upload is about to be asked for.
-    pub(super) async fn ask_upload(&self) -> Result<(), Fault> {
+    /// An upload is about to be asked for. Gives what [`Record::forget_asked`] takes.
+    pub(super) async fn ask_upload(&self) -> Result<Option<AskedUpload>, Fault> {
         self.insist(|| self.ledger.ask_upload(self.job, self.token)).await
     }
 
     /// What was asked for is known. Where this is not written, it is looked for once more.
-    pub(super) fn forget_asked(&self) {
-        if let Err(error) = self.ledger.forget_asked(self.job) {
+    pub(super) fn forget_asked(&self, asked: &AskedUpload) {
+        if let Err(error) = self.ledger.forget_asked(asked) {
             tracing::debug!(%error, "an upload that was asked for stays in the ledger");
         }
+    }
+
+    pub(super) async fn setting(&self, key: &str, value: String) -> Result<(), Fault> {
+        let put = || self.ledger.put_setting(key, Some(value.clone()), "causewayd");
+        self.insist(put).await
     }
 
     pub(super) async fn upload(&self, upload: UploadId) -> Result<Job, Fault> {
@@ -130,10 +135,13 @@ impl Record {
 }
 
 fn cannot_write(error: &ledger::Error) -> String {
-    let remedy = if error.is_of_storage() {
-        "; check the disk: once it takes writes, the daemon leaves to be started anew"
-    } else {
-        ""
+    let remedy = match error {
+        // It says what to do itself.
+        ledger::Error::NoSpace { .. } => "",
+        error if error.is_of_storage() => {
+            "; check the disk: once it takes writes, the daemon leaves to be started anew"
+        }
+        _ => "; check the disk under data_dir: it is tried again",
     };
     format!("the ledger cannot write: {}{remedy}", chain(error))
 }

@@ -30,9 +30,16 @@ const CREDENTIALS_PAUSE: Duration = Duration::from_secs(10);
 /// What is left of the tries of one thing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Budget {
-    transient: u32,
-    throttled: u32,
-    corrupt: u32,
+    transient: Tries,
+    throttled: Tries,
+    corrupt: Tries,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Tries {
+    made: u32,
+    /// Of those, as many do not count.
+    excused: u32,
 }
 
 impl Budget {
@@ -45,13 +52,15 @@ impl Budget {
             FailureClass::Throttled => (&mut self.throttled, THROTTLED_MAX),
             FailureClass::Corrupt => (&mut self.corrupt, CORRUPT_MAX),
         };
-        *count += 1;
-        (*count <= max).then(|| Backoff::REQUEST.delay(*count))
+        count.made += 1;
+        (count.made - count.excused <= max).then(|| Backoff::REQUEST.delay(count.made))
     }
 
-    /// The path works, as something else shows. Damaged bytes are not excused by it.
+    /// The path works, as something else shows: the tries count no more, and their pauses stay as long
+    /// as they were. Damaged bytes are not excused by it.
     pub(super) fn restore(&mut self) {
-        (self.transient, self.throttled) = (0, 0);
+        self.transient.excused = self.transient.made;
+        self.throttled.excused = self.throttled.made;
     }
 }
 
@@ -141,6 +150,6 @@ mod tests {
         for _ in 0..100 {
             budget.spend(FailureClass::Credentials);
         }
-        assert_eq!(budget.transient + budget.throttled + budget.corrupt, 0);
+        assert_eq!(budget.transient.made + budget.throttled.made + budget.corrupt.made, 0);
     }
 }

@@ -108,22 +108,32 @@ impl Transfer {
         self.record.publish(published).await
     }
 
-    /// Whether the object stands at the target although the job is cancelled. Asked after the upload was
-    /// aborted: nothing publishes it later.
+    /// What a person has to know of the target when the job is cancelled. Asked once, after the upload
+    /// was aborted: nothing publishes it later. Nothing is ever deleted there, since what stands at the
+    /// key may be somebody's already.
     ///
     /// # Errors
-    /// [`Fault::Stopped`], or where the target does not say.
-    pub async fn has_published(&self, job: &Job) -> Result<bool, Fault> {
-        match &job.transfer {
-            TransferState::Sealing { source, digest, .. } => {
-                let existing = self.retrying(Side::Target, || self.target.head(None)).await?;
-                Ok(existing.is_some_and(|existing| may_be_ours(&existing, source, *digest)))
-            }
-            TransferState::Sealed { .. } => Ok(true),
+    /// [`Fault::Stopped`] alone.
+    pub async fn warning_of_cancel(&self, job: &Job) -> Result<Option<String>, Fault> {
+        let stands = "the cancel came after the object was published: it stands at the target, and is \
+                      not proven; delete it if it is not wanted";
+        let look = self.stop.or_now(self.target.head(None));
+        Ok(match &job.transfer {
+            TransferState::Sealing { source, digest, .. } => match look.await? {
+                Ok(Some(existing)) if may_be_ours(&existing, source, *digest) => {
+                    Some(stands.to_owned())
+                }
+                Ok(_) => None,
+                Err(error) => Some(format!(
+                    "whether the object was published before the cancel is not known: {}",
+                    error.to_failure(Side::Target)
+                )),
+            },
+            TransferState::Sealed { .. } => Some(stands.to_owned()),
             TransferState::Unplanned
             | TransferState::Planned { .. }
-            | TransferState::Uploading { .. } => Ok(false),
-        }
+            | TransferState::Uploading { .. } => None,
+        })
     }
 
     /// Sends a small object; without the bytes at hand they are read again, and must be the same.

@@ -13,5 +13,5 @@ mod world;
 pub use daemon::{Daemon, LogCheck};
 pub use disk::{Broken, FailingDisk, SmallDisk};
 pub use peers::{Fs, Moto, Peer};
-pub use sts::Sts;
+pub use sts::{NoSts, Sts};
 pub use world::{Output, World, binary, images, venv};

@@ -66,6 +66,24 @@ async fn a_cancel_that_comes_after_the_object_was_published_says_so() -> Result<
     daemon.stop(LogCheck::Clean).await
 }
 
+/// A cancel ends, whatever the target says or does not say.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_that_cannot_see_what_was_published_says_that() -> Result<()> {
+    let (world, daemon, _) = slow_world().await?;
+    let lost = Fault::on("CompleteMultipartUpload", Action::StallMs(3_600_000));
+    world.gov.faults([lost.clone().side(Side::Response)]);
+    let id = world.submit(&[SOURCE, TARGET]).await?;
+    world.until(&id, |job| job["stage"] == "sealing").await?;
+    let refused = Fault::on("HeadObject", Action::Status("AccessDenied".into()));
+    world.gov.faults([lost.side(Side::Response), refused]);
+    world.causeway(&["cancel", &id]).await?.expect_code(0)?;
+    world.causeway(&["watch", &id]).await?.expect_code(1)?;
+    let job = world.json(&["show", &id]).await?;
+    ensure!(job["state"] == "cancelled", "{job}");
+    ensure!(job["warnings"].to_string().contains("is not known"), "{job}");
+    daemon.stop(LogCheck::Clean).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_job_leaves_nothing_at_the_target() -> Result<()> {
     let (world, daemon, bytes) = slow_world().await?;

@@ -1,9 +1,7 @@
 //! Who a remote is must be known before anything is asked of it, where an account is expected.
 
-use std::net::{SocketAddr, TcpListener};
-
 use anyhow::{Result, ensure};
-use e2e::{Daemon, LogCheck, Sts, World, images};
+use e2e::{Daemon, LogCheck, NoSts, Sts, World, images};
 
 const SOURCE: &str = "commercial:images/ami-0abc.bin";
 const TARGET: &str = "gov:landing/ami-0abc.bin";
@@ -11,10 +9,10 @@ const ACCOUNT: &str = "111122223333";
 const UNCHECKED: &str = "the identity cannot be checked yet";
 
 /// A daemon that started while STS could not be reached.
-async fn world() -> Result<(World, Daemon, SocketAddr, Vec<u8>)> {
+async fn world() -> Result<(World, Daemon, NoSts, Vec<u8>)> {
     let mut world = World::new().await?;
-    let at = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    world.config.set("remotes.gov.sts_endpoint", format!("http://{at}"))?;
+    let at = NoSts::new()?;
+    world.config.set("remotes.gov.sts_endpoint", at.url()?)?;
     world.config.set("remotes.gov.expected_account", ACCOUNT)?;
     let bytes = images(100_000);
     world.put("ami-0abc.bin", bytes.clone()).await?;
@@ -30,7 +28,7 @@ async fn until_sts_has_answered_nothing_is_asked_of_the_remote() -> Result<()> {
     world.told(&id, &["credentials", "target gov", "STS was not reached", "sts_endpoint"]).await?;
     ensure!(world.gov.stats().log.is_empty(), "the target was asked");
 
-    let _sts = Sts::start(at, ACCOUNT).await?;
+    let _sts = Sts::start(at, ACCOUNT)?;
     world.causeway(&["watch", &id]).await?.expect_code(0)?;
     world.assert_landed("ami-0abc.bin", &bytes).await?;
     let receipt = world.json(&["receipt", &id]).await?;
@@ -44,7 +42,7 @@ async fn an_account_that_turns_out_wrong_ends_its_jobs_and_is_asked_for_nothing(
     let (world, daemon, at, _) = world().await?;
     let id = world.submit(&[SOURCE, TARGET]).await?;
     world.told(&id, &["STS was not reached"]).await?;
-    let _sts = Sts::start(at, "444455556666").await?;
+    let _sts = Sts::start(at, "444455556666")?;
     world.causeway(&["watch", &id]).await?.expect_code(1)?;
     world.told(&id, &["target gov", ACCOUNT, "444455556666", "its own credentials"]).await?;
     ensure!(world.gov.stats().log.is_empty(), "the target was asked");

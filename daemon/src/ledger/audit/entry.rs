@@ -166,7 +166,8 @@ impl Standing {
         job.revision = self.revision.saturating_add(unseen);
         (job.state, job.intent) = (state, intent);
         job.priority = self.priority;
-        job.attempts = self.attempts;
+        // Claims have no line: one that is not over may have run since.
+        job.attempts = self.attempts.max(u32::from(!state.is_terminal()));
         (job.started_at, job.finished_at) = (self.started_at, self.finished_at);
     }
 }
