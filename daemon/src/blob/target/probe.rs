@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::upload::{CreatedUpload, ListedPart, PartError};
 use super::{Attributes, Error, S3Target};
-use crate::blob::{Habits, PartChecksum};
+use crate::blob::{Exchange, Habits, PartChecksum};
 use crate::integrity;
 use crate::model::{PartNumber, UploadId};
 
@@ -77,7 +77,13 @@ impl S3Target {
             Err(error) => return Err(error),
         }
         let listed = match self.list_parts(&created.upload).await {
-            Ok(listed) => listed.unwrap_or_default(),
+            Ok(Some(listed)) => listed,
+            // Somebody aborted it meanwhile: that tells nothing of the server, and is not to be remembered.
+            Ok(None) => {
+                let message = "the probe's upload is gone".to_owned();
+                let asked = self.caller.asked(super::upload::LIST_PARTS);
+                return Err(Error::NoSuchUpload(Box::new(Exchange { message, ..asked })));
+            }
             // moto's list is not the XML that S3 documents: nobody sees whether framing was stored as
             // data, so none is sent.
             Err(error) if error.is_unreadable() && may_fall_back => return Ok(without),

@@ -212,6 +212,18 @@ async fn a_server_that_refuses_trailers_or_stores_them_is_sent_none() {
     }
 }
 
+/// Somebody aborts the probe: what was seen is not a habit of the server, to be remembered for good.
+#[tokio::test]
+async fn a_probe_that_is_aborted_by_somebody_else_teaches_nothing() {
+    let server = uploads(false);
+    let script = move |head: &str| match head.starts_with("GET") {
+        true => refusal("404 Not Found", "NoSuchUpload"),
+        false => server(head),
+    };
+    let error = target(script).await.probe().await.expect_err("nothing is known");
+    assert!(error.is_no_such_upload(), "{error}");
+}
+
 #[tokio::test]
 async fn a_certificate_of_nobody_we_know_is_not_a_network_fault() {
     let tls = Tls::new();
