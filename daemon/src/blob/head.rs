@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
 
-use super::Error;
 use super::call::{Caller, Operation};
+use super::{Error, Exchange};
 use crate::model::digest::crc64nvme_from_base64;
-use crate::model::{ObjectHeaders, Timestamp};
+use crate::model::{FailureClass, ObjectHeaders, Timestamp};
 
 const HEAD: Operation = Operation::new("HeadObject", "s3:GetObject");
 const HEAD_VERSION: Operation = Operation::new("HeadObject", "s3:GetObjectVersion");
@@ -81,10 +81,21 @@ async fn explained(caller: &Caller, version: Option<&str>, error: Error) -> Erro
         .set_version_id(version.map(str::to_owned))
         .range("bytes=0-0")
         .send();
+    let absent = error.exchange().status == Some(404);
     match caller.call(GET, request).await {
-        Err(told) if told.code().is_some() => told,
+        // 416: there is an object, and it is empty. Whatever refused the HEAD has passed, as when
+        // credentials are renewed between the two: it is to be asked again.
+        Err(told) if told.exchange().status == Some(416) && !absent => contradicted(&error),
+        Ok(_) if !absent => contradicted(&error),
+        // Without a code it explains nothing; but a GET that broke off does not make the HEAD final.
+        Err(told) if told.code().is_some() || told.class() != FailureClass::Permanent => told,
         _ => error,
     }
+}
+
+fn contradicted(error: &Error) -> Error {
+    let message = "HEAD was refused, and GET just after it was not".to_owned();
+    Error::ServerFault(Box::new(Exchange { message, ..error.exchange().clone() }))
 }
 
 fn existing(size: u64, etag: String, answer: HeadObjectOutput) -> Existing {

@@ -52,6 +52,23 @@ async fn a_refused_head_is_explained_by_a_get() {
     }
 }
 
+/// Credentials that are renewed between the two requests: the HEAD's bare 400 is no last word.
+#[tokio::test]
+async fn a_refused_head_that_a_get_contradicts_is_asked_again() {
+    for answer in [
+        http("206 Partial Content", &["ETag: \"abc\""], "x"),
+        refusal("416 Range Not Satisfiable", "InvalidRange"),
+        http("500 Internal Server Error", &[], ""),
+    ] {
+        let script = move |head: &str| match head.starts_with("HEAD") {
+            true => http("400 Bad Request", &[], ""),
+            false => answer.clone(),
+        };
+        let error = object(script).await.pin().await.expect_err("refused");
+        assert_eq!(error.class(), FailureClass::Transient, "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_bucket_elsewhere_is_named_with_its_region() {
     let answer = http("301 Moved Permanently", &["x-amz-bucket-region: eu-west-1"], "");
