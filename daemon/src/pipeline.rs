@@ -141,8 +141,8 @@ impl Pipeline {
     /// The worker was told to stop: the job's intent says why.
     async fn stopped(&self, job: &Job, record: &Record, handle: &Handle) -> Result<(), Fault> {
         match job.intent {
-            Intent::Run => record.apply(Change::Release).await.map(drop),
-            Intent::Pause => record.apply(Change::Stop).await.map(drop),
+            // One change for both: a person may resume the job this moment, and then it is queued.
+            Intent::Run | Intent::Pause => record.apply(Change::Release).await.map(drop),
             Intent::Cancel => match self.transfer(job, record, handle) {
                 Ok(transfer) => self.cancel(&transfer, record).await,
                 Err(failure) => self.fail(record, *failure, false).await,
