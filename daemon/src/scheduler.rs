@@ -118,7 +118,7 @@ impl Scheduler {
     }
 
     /// Claims jobs while there is room for them.
-    async fn claim(self: &Arc<Self>, workers: &mut JoinSet<JobId>) {
+    async fn claim(self: &Arc<Self>, workers: &mut JoinSet<(JobId, u64)>) {
         while !self.is_draining() {
             let lanes = {
                 let active = self.lock();
@@ -169,7 +169,7 @@ impl Scheduler {
         }
     }
 
-    fn spawn(self: &Arc<Self>, job: Job, workers: &mut JoinSet<JobId>) {
+    fn spawn(self: &Arc<Self>, job: Job, workers: &mut JoinSet<(JobId, u64)>) {
         let Some(lease) = job.lease.clone() else { return };
         let handle = self.pipeline.handle(&job.spec);
         let large = job.is_large();
@@ -178,14 +178,14 @@ impl Scheduler {
             Active { handle: handle.clone(), token: lease.token, large, cancels, task: None };
         self.lock().insert(job.id, active);
         let this = Arc::clone(self);
-        let id = job.id;
+        let (id, token) = (job.id, lease.token);
         let span = tracing::info_span!("job", id = %id);
         let work = async move {
             tokio::select! {
                 () = this.pipeline.run(job, &lease, handle.clone()) => {}
                 () = this.keep(id, &lease, &handle) => {}
             }
-            id
+            (id, token)
         };
         let task = workers.spawn(work.instrument(span)).id();
         if let Some(active) = self.lock().get_mut(&id) {
@@ -274,10 +274,14 @@ impl Scheduler {
         });
     }
 
-    async fn ended(&self, ended: Result<JobId, task::JoinError>) {
+    async fn ended(&self, ended: Result<(JobId, u64), task::JoinError>) {
         let error = match ended {
-            Ok(id) => {
-                self.lock().remove(&id);
+            Ok((id, token)) => {
+                // Given back and claimed again before this was heard, the job has another worker by now.
+                let mut active = self.lock();
+                if active.get(&id).is_some_and(|active| active.token == token) {
+                    active.remove(&id);
+                }
                 return;
             }
             Err(error) => error,
@@ -298,7 +302,7 @@ impl Scheduler {
     }
 
     /// Stops every worker: soon, and after the drain timeout at once.
-    async fn stop_all(&self, mut workers: JoinSet<JobId>) {
+    async fn stop_all(&self, mut workers: JoinSet<(JobId, u64)>) {
         let stops: Vec<_> = self.lock().values().map(|a| a.handle.stop.clone()).collect();
         stops.iter().for_each(crate::transfer::Stop::soon);
         let all_ended = async { while workers.join_next().await.is_some() {} };
