@@ -91,6 +91,7 @@ impl Pipeline {
             let kind = job.kind;
             let fault = match Box::pin(transfer.run(job)).await {
                 Ok(receipt) => {
+                    crash_point(&self.observer, CrashPoint::Proven).await;
                     record.apply(Change::Succeed(Box::new(receipt))).await?;
                     self.finished(kind, JobState::Succeeded);
                     return Ok(());
@@ -113,6 +114,7 @@ impl Pipeline {
                 Fault::BeginAnew { failure } if beginning < BEGINNINGS_MAX => {
                     tracing::warn!(job = %record.job, %failure, "beginning anew");
                     self.let_go(&now, record, handle).await;
+                    crash_point(&self.observer, CrashPoint::UploadLetGo).await;
                     record.apply(Change::Warn(format!("began anew: {failure}"))).await?;
                     job = record.apply(Change::Restart).await?;
                 }
@@ -154,6 +156,7 @@ impl Pipeline {
     async fn cancel(&self, transfer: &Transfer, record: &Record) -> Result<(), Fault> {
         let job = self.ledger.get(record.job)?;
         let aborted = async {
+            crash_point(&self.observer, CrashPoint::BeforeAborting).await;
             transfer.abort(&job).await?;
             crash_point(&self.observer, CrashPoint::UploadAborted).await;
             transfer.warning_of_cancel(&job).await

@@ -59,25 +59,40 @@ pub enum CrashPoint {
     UploadRecorded,
     /// UploadPart said yes, and the part's fact is not written yet.
     PartAcknowledged,
+    /// The part's fact is on disk, and nothing was made of it yet.
+    PartRecorded,
     /// The digest is on disk, and the act that publishes was not asked for.
     BeforePublishing,
     /// The object stands, and it is not written yet.
     Published,
+    /// The proof holds, and the job's success is not written yet.
+    Proven,
+    /// The worker is to cancel, and has aborted nothing yet.
+    BeforeAborting,
     /// The upload is aborted, and the job is not cancelled yet.
     UploadAborted,
+    /// An upload that is of no use was let go of, and the job does not begin anew yet.
+    UploadLetGo,
+    /// Changes are committed, and the database is not flushed yet.
+    LedgerFlushing,
     /// The database is on disk, and the audit log is not.
     LedgerFlushed,
 }
 
 impl CrashPoint {
     /// Every point.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::UploadCreated,
         Self::UploadRecorded,
         Self::PartAcknowledged,
+        Self::PartRecorded,
         Self::BeforePublishing,
         Self::Published,
+        Self::Proven,
+        Self::BeforeAborting,
         Self::UploadAborted,
+        Self::UploadLetGo,
+        Self::LedgerFlushing,
         Self::LedgerFlushed,
     ];
 }

@@ -278,6 +278,10 @@ impl Cycle {
             return Err(fault);
         }
         let begin = Instant::now();
+        #[cfg(feature = "testing")]
+        if self.observer.dies_at(crate::base::CrashPoint::LedgerFlushing) {
+            return Err(Fault::Closed);
+        }
         self.store.flush().map_err(|error| storage_fault(&error))?;
         #[cfg(feature = "testing")]
         if self.observer.dies_at(crate::base::CrashPoint::LedgerFlushed) {

@@ -77,6 +77,7 @@ impl Transfer {
                     let Work { number, range, .. } = work;
                     let fact = PartFact { number, etag: ack.etag, digest, attempts, bytes_sent };
                     self.record.part(fact).await?;
+                    crash_point(&self.observer, CrashPoint::PartRecorded).await;
                     self.live.acknowledge(range.len);
                     held.conclude(Verdict::Carried);
                     return Ok(());

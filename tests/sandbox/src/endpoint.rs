@@ -204,6 +204,14 @@ impl Endpoint {
         })?)
     }
 
+    /// Deletes an object without a request, as somebody else would.
+    pub fn remove(&self, bucket: &str, key: &str) {
+        let store = &self.shared.partition.store;
+        let marker = store.unique_id();
+        // Where there is no such bucket there is no such object.
+        let _ = store.bucket(bucket, |bucket| Ok(bucket.delete(key, None, marker)));
+    }
+
     /// The newest version of an object; `None` when there is none.
     #[must_use]
     pub fn object(&self, bucket: &str, key: &str) -> Option<Arc<StoredObject>> {
@@ -245,6 +253,11 @@ impl Endpoint {
     /// Replaces every fault; counting starts anew.
     pub fn faults(&self, faults: impl IntoIterator<Item = crate::fault::Fault>) {
         self.set_faults(FaultScript { faults: faults.into_iter().collect() });
+    }
+
+    /// Adds faults to those in force, which go on counting.
+    pub fn add_faults(&self, faults: impl IntoIterator<Item = crate::fault::Fault>) {
+        self.shared.faults.add(FaultScript { faults: faults.into_iter().collect() });
     }
 
     /// Takes on other habits from now on.

@@ -6,6 +6,7 @@
 //! again: `CAUSEWAY_SIM_SEED=17 tests/run simulation --no-capture`. `CAUSEWAY_SIM_SEEDS` says how many
 //! seeds a run has, `CAUSEWAY_SOAK_MINUTES` how long it goes on with new ones.
 
+mod fate;
 mod model;
 mod node;
 mod script;

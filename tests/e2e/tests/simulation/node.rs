@@ -1,123 +1,89 @@
-//! One daemon without its doors: ledger, remotes, pipeline and scheduler on a runtime of their own, so
-//! that dropping the runtime is the daemon's death.
+//! One daemon without its doors: ledger, remotes, pipeline and scheduler on a runtime of their own.
+//!
+//! It dies as by SIGKILL: its tasks go no further, its ledger flushes nothing any more, and the next
+//! daemon begins on a copy of the files as they are then. What was committed and not flushed is lost.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use causewayd::base::{
-    CrashPoint, Direction, Limits, Measure, MemoryBudget, Observe, Pace, SharedObserver, Slots,
-};
-use causewayd::ledger::Ledger;
+use anyhow::{Context as _, Result, ensure};
+use causewayd::base::{Limits, MemoryBudget, Pace, SharedObserver, Slots};
+use causewayd::ledger::{Filter, Ledger};
+use causewayd::model::{Job, JobState};
 use causewayd::pipeline::{Pipeline, Remotes};
 use causewayd::remote::{Credentials, Options, Remote, Secret};
 use causewayd::scheduler::{Reaper, Scheduler};
 use sandbox::Endpoint;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub const PARTS_MAX: usize = 6;
+use crate::fate::Fate;
+
+/// Parts in flight, of one job and of all.
+pub const PARTS_MAX: u64 = 4;
 const JOBS_MAX: usize = 3;
 /// Time for tasks to be dropped. None of them does anything that blocks.
 const DEATH: Duration = Duration::from_secs(10);
-
-/// Counts bytes, and says when the daemon dies.
-#[derive(Debug, Default)]
-pub struct Fate {
-    /// The point to die at, once it was passed so many times.
-    armed: Mutex<Option<(CrashPoint, u32)>>,
-    dead: AtomicBool,
-    pub written: AtomicU64,
-}
-
-impl Fate {
-    /// Lets the daemon die when it passes `point` for the `times`-th time, from 0.
-    pub fn arm(&self, point: CrashPoint, times: u32) {
-        *self.armed.lock().unwrap_or_else(PoisonError::into_inner) = Some((point, times));
-    }
-
-    /// Whether the armed point was met.
-    pub fn is_dead(&self) -> bool {
-        self.dead.load(Ordering::Acquire)
-    }
-
-    /// The point it died at, or is to die at.
-    pub fn point(&self) -> Option<CrashPoint> {
-        self.armed.lock().unwrap_or_else(PoisonError::into_inner).map(|(point, _)| point)
-    }
-}
-
-impl Observe for Fate {
-    fn record(&self, measure: Measure<'_>) {
-        if let Measure::Bytes { direction: Direction::Write, bytes, .. } = measure {
-            self.written.fetch_add(bytes, Ordering::Relaxed);
-        }
-    }
-
-    fn dies_at(&self, point: CrashPoint) -> bool {
-        if self.is_dead() {
-            return true;
-        }
-        let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
-        match armed.as_mut() {
-            Some((at, times)) if *at == point && *times == 0 => {
-                self.dead.store(true, Ordering::Release);
-                true
-            }
-            Some((at, times)) if *at == point => {
-                *times -= 1;
-                false
-            }
-            _ => false,
-        }
-    }
-}
+/// More than the jobs of a seed.
+const JOBS_LISTED: usize = 1000;
 
 /// A running daemon.
 pub struct Node {
     runtime: Runtime,
     pub ledger: Ledger,
     pub fate: Arc<Fate>,
-    remotes: Arc<Remotes>,
-    slots: Slots,
-    memory: MemoryBudget,
+    home: PathBuf,
+    pipeline: Pipeline,
     stop: CancellationToken,
-    scheduler: Option<tokio::task::JoinHandle<()>>,
+    scheduler: Option<JoinHandle<()>>,
+}
+
+/// How a stop ended.
+pub enum Stopped {
+    /// In order: the bytes it moved, and its jobs as it left them.
+    InOrder(u64, Vec<Job>),
+    /// It met its crash point on the way.
+    Died(Box<Node>),
 }
 
 impl Node {
-    /// Starts a daemon on this directory.
-    pub fn start(dir: &Path, commercial: &Endpoint, gov: &Endpoint) -> Result<Self> {
+    /// Opens what a daemon left in `home`. Nothing runs before [`Node::run`].
+    pub fn open(home: &Path, commercial: &Endpoint, gov: &Endpoint) -> Result<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let fate = Arc::new(Fate::default());
         let observer: SharedObserver = Arc::clone(&fate) as _;
-        let ledger = Ledger::open(dir, Arc::clone(&observer)).context("the ledger opens")?;
-        let mut remotes = BTreeMap::new();
+        let ledger = Ledger::open(home, Arc::clone(&observer)).context("the ledger opens")?;
+        let mut remotes = Remotes::new();
         for (name, endpoint) in [("commercial", commercial), ("gov", gov)] {
             let options = options(name, endpoint)?;
             let remote = runtime.block_on(Remote::build(options, Arc::clone(&observer)))?;
             remotes.insert(name.parse()?, Arc::new(remote));
         }
-        let remotes: Arc<Remotes> = Arc::new(remotes);
-        let slots = Slots::new(PARTS_MAX);
-        let memory = MemoryBudget::new(64 << 20);
+        let parts_max = usize::try_from(PARTS_MAX)?;
         let pipeline = Pipeline {
             ledger: ledger.clone(),
-            remotes: Arc::clone(&remotes),
+            remotes: Arc::new(remotes),
             presigned: Pace::new("presigned", Limits::default(), Arc::clone(&observer)),
-            slots: slots.clone(),
-            memory: memory.clone(),
+            slots: Slots::new(parts_max),
+            memory: MemoryBudget::new(64 << 20),
             observer,
-            parts_max: PARTS_MAX,
+            parts_max,
         };
-        runtime.block_on(ledger.reclaim())?;
-        let stop = CancellationToken::new();
-        let scheduler = Scheduler::new(pipeline, JOBS_MAX, Duration::from_secs(30));
-        let scheduler = Some(runtime.spawn(scheduler.run(stop.clone())));
-        Ok(Self { runtime, ledger, fate, remotes, slots, memory, stop, scheduler })
+        let (home, stop) = (home.to_owned(), CancellationToken::new());
+        Ok(Self { runtime, ledger, fate, home, pipeline, stop, scheduler: None })
+    }
+
+    /// Takes back what the daemon before it ran, and works.
+    pub fn run(&mut self) -> Result<()> {
+        self.call(self.ledger.reclaim()).context("taking jobs back")?;
+        ensure!(self.jobs()?.iter().all(is_unleased), "a job is leased, and nothing runs");
+        let scheduler = Scheduler::new(self.pipeline.clone(), JOBS_MAX, Duration::from_secs(30));
+        self.scheduler = Some(self.runtime.spawn(scheduler.run(self.stop.clone())));
+        Ok(())
     }
 
     /// Runs one call to the daemon.
@@ -125,35 +91,75 @@ impl Node {
         self.runtime.block_on(call)
     }
 
-    /// Kills it: nothing that runs gets another word.
-    pub fn kill(self) -> u64 {
-        let Self { runtime, ledger, fate, .. } = self;
-        runtime.shutdown_timeout(DEATH);
-        drop(ledger);
-        fate.written.load(Ordering::Relaxed)
+    /// All its jobs, the oldest first.
+    pub fn jobs(&self) -> Result<Vec<Job>> {
+        let mut jobs = self.ledger.list(&Filter::default(), JOBS_LISTED, None)?.jobs;
+        jobs.reverse();
+        Ok(jobs)
     }
 
-    /// Stops it as SIGTERM does. Cleans up at the targets first, as if every retention were over.
-    pub fn stop(mut self) -> Result<u64> {
-        let reaper = Reaper {
-            ledger: self.ledger.clone(),
-            remotes: Arc::clone(&self.remotes),
-            retention: Duration::ZERO,
-            landed_after: Duration::ZERO,
-        };
-        self.stop.cancel();
-        let scheduler = self.scheduler.take();
-        self.call(async {
-            if let Some(scheduler) = scheduler {
-                scheduler.await?;
-            }
-            reaper.look().await.context("cleaning up")
-        })?;
-        anyhow::ensure!(self.slots.in_flight() == 0, "slots are still taken");
-        anyhow::ensure!(self.memory.used() == 0, "memory is still reserved");
-        self.call(self.ledger.flush())?;
-        Ok(self.kill())
+    /// Kills it, and leaves in `next` what is on disk then. Gives the bytes it moved.
+    pub fn kill(self, next: &Path) -> Result<u64> {
+        self.fate.kill();
+        // A turn of the flusher that had begun may still end. Once one is refused, none follows.
+        self.call(async { while self.ledger.flush().await.is_ok() {} });
+        let Self { runtime, ledger, fate, home, pipeline, .. } = self;
+        runtime.shutdown_timeout(DEATH);
+        copy_dir(&home, next).context("copying what is on disk")?;
+        // Only now does sled write what it still held, to files that nobody reads any more.
+        drop((pipeline, ledger));
+        fs::remove_dir_all(&home)?;
+        Ok(fate.written.load(Ordering::Relaxed))
     }
+
+    /// Stops it as SIGTERM does, and checks that nothing is held any more. Then cleans up at the
+    /// targets: failed jobs keep what they uploaded for `retention`.
+    pub fn stop(mut self, retention: Duration) -> Result<Stopped> {
+        self.stop.cancel();
+        let scheduler = self.scheduler.take().context("it was not stopped before")?;
+        let alive = self.call(async {
+            tokio::select! {
+                ended = scheduler => ended.map(|()| self.fate.disarm()),
+                () = self.fate.died() => Ok(false),
+            }
+        })?;
+        if !alive {
+            return Ok(Stopped::Died(Box::new(self)));
+        }
+        let slots = self.pipeline.slots.in_flight();
+        ensure!(slots == 0, "{slots} slots are still taken");
+        let memory = self.pipeline.memory.used();
+        ensure!(memory == 0, "{memory} bytes are still reserved");
+        let (ledger, remotes) = (self.ledger.clone(), Arc::clone(&self.pipeline.remotes));
+        let reaper = Reaper { ledger, remotes, retention, landed_after: Duration::ZERO };
+        self.call(reaper.look()).context("cleaning up")?;
+        let jobs = self.jobs()?;
+        for job in &jobs {
+            ensure!(is_unleased(job), "it is still leased: {job:#?}");
+        }
+        self.call(self.ledger.clone().close()).context("closing the ledger")?;
+        self.runtime.shutdown_timeout(DEATH);
+        Ok(Stopped::InOrder(self.fate.written.load(Ordering::Relaxed), jobs))
+    }
+}
+
+fn is_unleased(job: &Job) -> bool {
+    job.lease.is_none() && job.state != JobState::Running
+}
+
+/// Copies a directory with all that is in it.
+fn copy_dir(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_dir(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
 }
 
 fn options(name: &str, endpoint: &Endpoint) -> Result<Options> {

@@ -15,11 +15,21 @@ pub struct Tally {
     pub succeeded: AtomicU64,
     pub failed: AtomicU64,
     pub cancelled: AtomicU64,
+    /// Jobs that failed of what passes, and were retried in the end.
+    pub retried: AtomicU64,
     pub faults: AtomicU64,
+    pub sources_changed: AtomicU64,
+    pub uploads_vanished: AtomicU64,
+    pub credentials_expired: AtomicU64,
     /// Crashes at a moment of no choice.
     pub crashes: AtomicU64,
+    pub restarts: AtomicU64,
     pub bytes_moved: AtomicU64,
-    pub bytes_needed: AtomicU64,
+    /// Moved again, or in vain: for jobs that were cancelled, failed, or began anew.
+    pub bytes_again: AtomicU64,
+    /// The same, where nothing but crashes can be the reason, and the bound that it was held against.
+    pub strict_again: AtomicU64,
+    pub strict_lost_max: AtomicU64,
     points: Mutex<BTreeMap<CrashPoint, u64>>,
 }
 
@@ -44,23 +54,41 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let (moved, needed) = (of(&self.bytes_moved), of(&self.bytes_needed));
+        let mib = |count: &AtomicU64| of(count) >> 20;
         writeln!(
             f,
-            "{} seeds; {} jobs: {} succeeded, {} failed, {} cancelled; {} faults injected",
+            "{} seeds; {} jobs: {} succeeded, {} failed as they had to, {} cancelled; {} retries in \
+             the end",
             of(&self.seeds),
             of(&self.jobs),
             of(&self.succeeded),
             of(&self.failed),
             of(&self.cancelled),
-            of(&self.faults),
+            of(&self.retried),
         )?;
-        write!(f, "{} crashes at random", of(&self.crashes))?;
+        writeln!(
+            f,
+            "{} faults injected, {} sources changed, {} uploads aborted by others, {} times expired \
+             credentials",
+            of(&self.faults),
+            of(&self.sources_changed),
+            of(&self.uploads_vanished),
+            of(&self.credentials_expired),
+        )?;
+        let (crashes, restarts) = (of(&self.crashes), of(&self.restarts));
+        write!(f, "{restarts} orderly restarts; {crashes} crashes at random")?;
         for point in CrashPoint::ALL {
             write!(f, ", {} at {point:?}", self.crashes_at(point))?;
         }
-        let again = moved.saturating_sub(needed);
-        writeln!(f, "\n{} MiB moved, {} MiB of them again or in vain", moved >> 20, again >> 20)?;
+        writeln!(
+            f,
+            "\n{} MiB moved, {} MiB of them again or in vain; without faults {} MiB again, where {} \
+             MiB were in flight in crashes",
+            mib(&self.bytes_moved),
+            mib(&self.bytes_again),
+            mib(&self.strict_again),
+            mib(&self.strict_lost_max),
+        )?;
         write!(f, "0 jobs lost, 0 objects wrong, 0 uploads left")
     }
 }
