@@ -1,44 +1,65 @@
 //! The real daemon, killed again and again under load: nothing is lost, nothing is wrong, and what is
 //! sent again is bounded by what was in flight.
+//!
+//! Every kill finds work: the target takes its time for each part, so that some are under way, and in
+//! between the daemon lives long enough to have some acknowledged. Both are counted, and asserted.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{World, images};
-use sandbox::{Action, Attributes, Fault};
+use e2e::World;
+use sandbox::{Action, Attributes, Endpoint, EndpointOptions, Fault, Synthetic};
+use tempfile::TempDir;
 
+/// Of one round, each with work left.
 const KILLS: u64 = 50;
-const PARTS_IN_FLIGHT: u64 = 8;
-const MIB: usize = 1 << 20;
-/// Twenty jobs: empty, by PutObject, of a few parts, and of many.
-const SIZES: [usize; 20] = [
+const PARTS_IN_FLIGHT: u64 = 4;
+const MIB: u64 = 1 << 20;
+const PART: u64 = 5 * MIB;
+/// What the target takes for a part, beside the bytes.
+const PART_MS: u64 = 200;
+/// The shortest life and the longest, start-up included.
+const LIFE_MS: std::ops::Range<u64> = 100..900;
+/// Empty, by PutObject, of a few parts, and of many.
+const SIZES: [u64; 20] = [
     0,
     1,
-    1000,
     100_000,
-    MIB,
     3 * MIB,
     8 * MIB,
     8 * MIB + 1,
-    9 * MIB,
     12 * MIB,
-    16 * MIB,
     17 * MIB,
-    20 * MIB,
     25 * MIB,
     32 * MIB,
     40 * MIB,
-    50 * MIB,
     64 * MIB,
     100 * MIB,
     150 * MIB,
+    200 * MIB,
+    200 * MIB + 1,
+    250 * MIB,
+    250 * MIB + 1,
+    300 * MIB,
+    300 * MIB + 1,
 ];
 
-/// The daemon of a moment, from its start to its death after so many milliseconds.
-async fn live_for(world: &World, millis: u64) -> Result<()> {
-    let daemon = world.spawn(&[])?;
-    tokio::time::sleep(Duration::from_millis(millis)).await;
-    daemon.kill()
+/// What the kills of one round met.
+#[derive(Debug, Default)]
+struct Kills {
+    count: u64,
+    /// With parts on their way.
+    in_flight: u64,
+    /// After at least one part more was acknowledged.
+    after_progress: u64,
+}
+
+fn object(number: usize) -> Synthetic {
+    Synthetic::new(number as u64, SIZES[number])
+}
+
+fn acknowledged(gov: &Endpoint) -> u64 {
+    gov.stats().logged("UploadPart").filter(|call| call.status == Some(200)).count() as u64
 }
 
 /// Submits one job; returns once it is acknowledged.
@@ -52,11 +73,11 @@ async fn submit(world: &World, number: usize) -> Result<()> {
     Ok(())
 }
 
-/// At least [`KILLS`] times; with `CAUSEWAY_SOAK_MINUTES` for as long as that.
+/// At least [`KILLS`] times; with `CAUSEWAY_SOAK_SECONDS` for as long as that.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_fifty_times_it_carries_everything_and_sends_little_again() -> Result<()> {
-    let soak = std::env::var("CAUSEWAY_SOAK_MINUTES").ok().and_then(|text| text.parse().ok());
-    let until = Instant::now() + Duration::from_secs(60 * soak.unwrap_or(0));
+    let soak = std::env::var("CAUSEWAY_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
+    let until = Instant::now() + Duration::from_secs(soak.unwrap_or(0));
     let mut rounds = 0;
     loop {
         round(rounds).await?;
@@ -68,37 +89,55 @@ async fn killed_fifty_times_it_carries_everything_and_sends_little_again() -> Re
 }
 
 async fn round(seed: u64) -> Result<()> {
-    let mut world = World::new().await?;
+    let landed = TempDir::with_prefix("causeway-landed-")?;
+    let gov = EndpointOptions::gov().bucket("landing");
+    let gov = EndpointOptions { directory: Some(landed.path().to_owned()), ..gov };
+    let mut world = World::of(EndpointOptions::commercial().bucket("images"), gov).await?;
     world.config.set("transfer.max_parts_in_flight", i64::try_from(PARTS_IN_FLIGHT)?)?;
-    // Slow enough that there is work left to kill.
-    let slow = Fault::on("UploadPart", Action::DelayMs(400));
-    world.gov.faults([slow, Fault::on("PutObject", Action::DelayMs(400))]);
-    for (number, size) in SIZES.into_iter().enumerate() {
+    for number in 0..SIZES.len() {
         let key = format!("{number}.bin");
-        world.commercial.put("images", &key, images(size), Attributes::default()).await?;
+        world.commercial.put("images", &key, object(number), Attributes::default()).await?;
     }
     let daemon = world.start().await?;
+    // Slow enough that there is work left to kill.
+    world.gov.faults([Fault::on("UploadPart", Action::DelayMs(PART_MS))]);
     for number in 0..SIZES.len() {
         submit(&world, number).await?;
     }
     daemon.kill()?;
-    let mut random = 0x2545_f491_4f6c_dd1d ^ seed;
-    let mut kills = 1;
-    while kills < KILLS {
-        random = u64::wrapping_mul(random ^ (random >> 12), 0x2545_f491_4f6c_dd1d);
-        live_for(&world, 30 + (random >> 32) % 370).await?;
-        kills += 1;
-    }
-    let unfinished = kills;
+    let kills = kill_again_and_again(&world, seed).await?;
     world.gov.faults([]);
     let daemon = world.start().await?;
     world.causeway(&["watch"]).await?;
-    check(&world, unfinished).await?;
+    check(&world, &kills).await?;
     drop(daemon);
     Ok(())
 }
 
-async fn check(world: &World, kills: u64) -> Result<()> {
+async fn kill_again_and_again(world: &World, seed: u64) -> Result<Kills> {
+    let mut random = 0x2545_f491_4f6c_dd1d ^ seed;
+    let mut kills = Kills { count: 1, ..Kills::default() };
+    let mut before = acknowledged(&world.gov);
+    while kills.count < KILLS + 1 {
+        random = u64::wrapping_mul(random ^ (random >> 12), 0x2545_f491_4f6c_dd1d);
+        let millis = LIFE_MS.start + (random >> 32) % (LIFE_MS.end - LIFE_MS.start);
+        let daemon = world.spawn(&[])?;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        let parts = world.gov.stats().operations.get("UploadPart").map_or(0, |s| s.in_flight);
+        daemon.kill()?;
+        // What is not there has no job that ended.
+        let there = world.gov.keys("landing").len();
+        ensure!(there < SIZES.len(), "kill {} found nothing to do", kills.count);
+        let after = acknowledged(&world.gov);
+        kills.count += 1;
+        kills.in_flight += u64::from(parts > 0);
+        kills.after_progress += u64::from(after > before);
+        before = after;
+    }
+    Ok(kills)
+}
+
+async fn check(world: &World, kills: &Kills) -> Result<()> {
     let jobs = world.causeway(&["--output", "json", "jobs", "--limit", "100"]).await?.lines()?;
     ensure!(jobs.len() == SIZES.len(), "{} jobs of {}", jobs.len(), SIZES.len());
     for job in &jobs {
@@ -107,21 +146,33 @@ async fn check(world: &World, kills: u64) -> Result<()> {
     let mut parts = 0;
     for (number, size) in SIZES.into_iter().enumerate() {
         let key = format!("{number}.bin");
-        let object = world.gov.object("landing", &key).with_context(|| format!("no {key}"))?;
-        ensure!(object.bytes().await? == images(size), "other bytes landed at {key}");
-        parts += object.parts.len() as u64;
+        let landed = world.gov.object("landing", &key).with_context(|| format!("no {key}"))?;
+        let whole = landed.size() == size;
+        let same = whole && object(number).matches(0, &landed.bytes().await?);
+        ensure!(same, "other bytes landed at {key}");
+        parts += landed.parts.len() as u64;
     }
     ensure!(world.gov.keys("landing").len() == SIZES.len(), "something else was written");
     ensure!(world.gov.uploads().is_empty(), "uploads are left: {:?}", world.gov.uploads());
-    let stats = world.gov.stats();
-    let sent = stats.logged("UploadPart").filter(|call| call.status == Some(200)).count() as u64;
     // The probe sends a part, too, after each death until its answer is remembered.
-    let again = sent.saturating_sub(parts);
+    let again = acknowledged(&world.gov).saturating_sub(parts);
+    let stats = world.gov.stats();
+    let sent = |operation: &str| stats.operations.get(operation).map_or(0, |s| s.bytes_in);
+    let moved = sent("UploadPart") + sent("PutObject");
+    let moved_again = moved.saturating_sub(SIZES.iter().sum());
+    let Kills { count, in_flight, after_progress } = kills;
     println!(
-        "{kills} kills; {} jobs; {parts} parts, {again} sent again; 0 jobs lost, 0 objects wrong, 0 \
-         uploads left",
-        jobs.len()
+        "{count} kills, each with work left, {in_flight} with parts in flight, {after_progress} after \
+         progress; {} jobs; {parts} parts, {again} sent again; {} MiB moved, {} MiB again; 0 jobs \
+         lost, 0 objects wrong, 0 uploads left",
+        jobs.len(),
+        moved / MIB,
+        moved_again / MIB
     );
-    ensure!(again <= kills * PARTS_IN_FLIGHT, "{again} parts were sent again in {kills} kills");
+    let bound = count * PARTS_IN_FLIGHT;
+    ensure!(again <= bound, "{again} parts were sent again in {count} kills");
+    ensure!(moved_again <= bound * PART, "{moved_again} bytes were sent again in {count} kills");
+    ensure!(*in_flight >= KILLS / 2, "only {in_flight} kills met parts in flight");
+    ensure!(*after_progress >= KILLS / 2, "only {after_progress} kills came after progress");
     Ok(())
 }

@@ -4,7 +4,7 @@
 //!
 //! A seed fixes the jobs, the acts and the faults; threads and sockets decide the rest. To see a seed
 //! again: `CAUSEWAY_SIM_SEED=17 tests/run simulation --no-capture`. `CAUSEWAY_SIM_SEEDS` says how many
-//! seeds a run has, `CAUSEWAY_SOAK_MINUTES` how long it goes on with new ones.
+//! seeds a run has, `CAUSEWAY_SOAK_SECONDS` how long it goes on with new ones.
 
 mod fate;
 mod model;
@@ -37,8 +37,7 @@ fn whatever_happens_no_job_is_lost_and_no_byte_is_wrong() -> Result<()> {
         return Ok(());
     }
     let seeds = number("CAUSEWAY_SIM_SEEDS").unwrap_or(SEEDS);
-    let until =
-        Instant::now() + Duration::from_secs(60 * number("CAUSEWAY_SOAK_MINUTES").unwrap_or(0));
+    let until = Instant::now() + Duration::from_secs(number("CAUSEWAY_SOAK_SECONDS").unwrap_or(0));
     let next = AtomicU64::new(0);
     let failed = AtomicBool::new(false);
     let work = || -> Result<()> {
