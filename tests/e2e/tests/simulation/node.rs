@@ -113,8 +113,9 @@ impl Node {
     }
 
     /// Stops it as SIGTERM does, and checks that nothing is held any more. Then cleans up at the
-    /// targets: failed jobs keep what they uploaded for `retention`.
-    pub fn stop(mut self, retention: Duration) -> Result<Stopped> {
+    /// targets: failed jobs keep what they uploaded for `retention`, and what may land late is looked for
+    /// after `landed_after`.
+    pub fn stop(mut self, retention: Duration, landed_after: Duration) -> Result<Stopped> {
         self.stop.cancel();
         let scheduler = self.scheduler.take().context("it was not stopped before")?;
         let alive = self.call(async {
@@ -131,7 +132,7 @@ impl Node {
         let memory = self.pipeline.memory.used();
         ensure!(memory == 0, "{memory} bytes are still reserved");
         let (ledger, remotes) = (self.ledger.clone(), Arc::clone(&self.pipeline.remotes));
-        let reaper = Reaper { ledger, remotes, retention, landed_after: Duration::ZERO };
+        let reaper = Reaper { ledger, remotes, retention, landed_after };
         self.call(reaper.look()).context("cleaning up")?;
         let jobs = self.jobs()?;
         for job in &jobs {

@@ -43,7 +43,7 @@ pub fn run(seed: u64, tally: &Tally) -> Result<()> {
         commercial: &commercial,
         gov: &gov,
         cloud: &cloud,
-        lives: Lives::begin(dir.path(), &commercial, &gov)?,
+        lives: Lives::begin(dir.path(), &commercial, &gov, strict)?,
         unsubmitted: (0..cases.len()).collect(),
         cases,
         rng,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use causewayd::model::{Job, JobState, TransferState};
+use causewayd::transfer::unrecorded::LANDED_AFTER;
 use sandbox::Endpoint;
 
 use super::SeedRun;
@@ -21,6 +22,9 @@ const LANDING_PATIENCE: Duration = Duration::from_secs(30);
 pub struct Lives<'a> {
     dir: &'a Path,
     endpoints: [&'a Endpoint; 2],
+    /// Whether what a dead daemon sent has landed before the next one begins. Else every other time it
+    /// lands while that one is at work.
+    patient: bool,
     /// `None` only while it is being replaced.
     node: Option<Node>,
     count: usize,
@@ -32,9 +36,15 @@ pub struct Lives<'a> {
 
 impl<'a> Lives<'a> {
     /// The first one.
-    pub fn begin(dir: &'a Path, commercial: &'a Endpoint, gov: &'a Endpoint) -> Result<Self> {
+    pub fn begin(
+        dir: &'a Path,
+        commercial: &'a Endpoint,
+        gov: &'a Endpoint,
+        patient: bool,
+    ) -> Result<Self> {
         let endpoints = [commercial, gov];
-        let mut this = Self { dir, endpoints, node: None, count: 0, moved: 0, lost_max: 0 };
+        let mut this =
+            Self { dir, endpoints, patient, node: None, count: 0, moved: 0, lost_max: 0 };
         this.start(&[])?;
         Ok(this)
     }
@@ -50,7 +60,9 @@ impl<'a> Lives<'a> {
         let next = self.home(self.count + 1);
         self.moved += node.kill(&next)?;
         self.count += 1;
-        self.endpoints.into_iter().try_for_each(let_it_land)?;
+        if self.patient || self.count.is_multiple_of(2) {
+            self.endpoints.into_iter().try_for_each(let_it_land)?;
+        }
         let lost = self.start(cases)?;
         self.lost_max += lost;
         Ok(())
@@ -58,17 +70,29 @@ impl<'a> Lives<'a> {
 
     /// Stops it in order, and starts the next; `false` where it died on the way.
     pub fn stop(&mut self, cases: &[Case]) -> Result<bool> {
-        let in_order = self.end(RETENTION)?.is_some();
+        let in_order = self.end(RETENTION, LANDED_AFTER)?.is_some();
         if in_order {
             self.start(cases)?;
         }
         Ok(in_order)
     }
 
+    /// Stops the last one, and cleans up as if every time were over: its jobs as it left them.
+    pub fn end_all(&mut self) -> Result<Vec<Job>> {
+        // No job is at work any more: what is still performed was sent by the dead.
+        let is_idle = |endpoint: &Endpoint| {
+            endpoint.stats().operations.values().all(|operation| operation.in_flight == 0)
+        };
+        let landed =
+            SeedRun::wait(LANDING_PATIENCE, || Ok(self.endpoints.into_iter().all(is_idle)))?;
+        ensure!(landed, "requests of a dead daemon go on");
+        self.end(Duration::ZERO, Duration::ZERO)?.context("no crash point is armed")
+    }
+
     /// Stops it in order: its jobs as it left them. `None` where it died on the way.
-    pub fn end(&mut self, retention: Duration) -> Result<Option<Vec<Job>>> {
+    fn end(&mut self, retention: Duration, landed_after: Duration) -> Result<Option<Vec<Job>>> {
         let node = self.node.take().context("a daemon is running")?;
-        match node.stop(retention)? {
+        match node.stop(retention, landed_after)? {
             Stopped::InOrder(moved, jobs) => {
                 self.moved += moved;
                 Ok(Some(jobs))
@@ -115,8 +139,7 @@ fn in_flight_max(job: &Job) -> u64 {
     }
 }
 
-/// Waits until whatever a dead daemon sent has arrived: a process takes longer to start than a request
-/// to land. One that landed later still would stay, see ARCHITECTURE.md.
+/// Waits until whatever a dead daemon sent has arrived.
 fn let_it_land(endpoint: &Endpoint) -> Result<()> {
     // Connections are accepted in order: once this one is answered, none of the dead one's is to come.
     let mut last = TcpStream::connect(endpoint.address())?;
