@@ -12,11 +12,11 @@ pub mod trust;
 
 mod credentials;
 mod error;
-mod http;
 mod identity;
 mod partition;
 mod resolver;
 mod secret;
+mod transport;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,11 +37,11 @@ use aws_types::SdkConfig;
 
 pub use credentials::Credentials;
 pub use error::Error;
-pub use http::{CONNECT_TIMEOUT, POOL_IDLE};
 pub use identity::{Barred, Identity};
 pub use partition::partition_of;
 pub use resolver::Spread;
 pub use secret::Secret;
+pub use transport::{CONNECT_TIMEOUT, POOL_IDLE};
 
 use crate::base::{Limits, Pace, SharedObserver};
 use crate::model::{RemoteName, Timestamp};
@@ -220,11 +220,12 @@ impl Remote {
 }
 
 fn sdk_config(options: &Options) -> Result<SdkConfig, Error> {
-    let client = http::client(options.ca_bundle.as_deref()).map_err(|source| Error::CaBundle {
-        remote: options.name.clone(),
-        path: options.ca_bundle.clone().unwrap_or_default(),
-        source,
-    })?;
+    let client =
+        transport::client(options.ca_bundle.as_deref()).map_err(|source| Error::CaBundle {
+            remote: options.name.clone(),
+            path: options.ca_bundle.clone().unwrap_or_default(),
+            source,
+        })?;
     let cache =
         IdentityCache::lazy().buffer_time(RENEW_BEFORE).load_timeout(CREDENTIALS_PATIENCE).build();
     let mut config = SdkConfig::builder()

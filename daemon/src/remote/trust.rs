@@ -16,6 +16,8 @@ pub enum Error {
     Empty,
     #[error("its certificate number {number} does not parse: {source}")]
     Certificate { number: usize, source: rustls::Error },
+    #[error("TLS cannot be set up: {0}")]
+    Provider(rustls::Error),
 }
 
 /// Read once: some systems keep hundreds, each in a file.
@@ -28,8 +30,6 @@ pub fn system() -> &'static [CertificateDer<'static>] {
 }
 
 /// The certificates of a PEM bundle, each fit to be an authority.
-///
-/// Checked here because the SDK's client panics over a certificate that it cannot read.
 ///
 /// # Errors
 /// Where the bundle holds none, or one that cannot be used.
