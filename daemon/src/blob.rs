@@ -22,6 +22,7 @@ mod target;
 mod list;
 
 mod call;
+mod chunked;
 mod classify;
 mod frames;
 mod head;
@@ -42,8 +43,8 @@ pub use list::{ListedObject, Page, list};
 pub use presigned::PresignedObject;
 pub use s3::S3Object;
 pub use target::{
-    Attributes, CreatedUpload, ListedPart, ListedUpload, PartAck, PartError, PartFrames, S3Target,
-    SealedPart,
+    Attributes, CreatedUpload, ListedPart, ListedUpload, PartAck, PartBytes, PartError, PartFrames,
+    S3Target, SealedPart,
 };
 
 use crate::base::Pace;

@@ -9,8 +9,9 @@ use futures::{Stream, StreamExt as _};
 use http_body::{Frame, SizeHint};
 use tokio::sync::oneshot;
 
+use super::chunked::Chunked;
 use super::classify::unanswered;
-use super::target::{PartError, PartFrames};
+use super::target::{Checksum, PartBytes, PartError, PartFrames};
 use super::{Error, Exchange, Frames};
 
 /// The frames of an answer, which must give exactly `len` bytes. `asked` says what was asked.
@@ -52,11 +53,20 @@ type Fault<E> = Arc<Mutex<Option<PartError<E>>>>;
 /// The body of an UploadPart.
 pub(super) struct PartBody<E> {
     /// Behind a mutex only because a body has to be `Sync`; it is never locked.
-    frames: Mutex<PartFrames<E>>,
+    source: Mutex<PartSource<E>>,
     len: u64,
     given: u64,
+    /// Given by the source, and not by this.
+    frame: Bytes,
+    /// With a checksum behind it, it is framed.
+    framing: Option<Chunked>,
     fault: Fault<E>,
     sent: Option<oneshot::Sender<()>>,
+}
+
+struct PartSource<E> {
+    frames: PartFrames<E>,
+    checksum: Option<Checksum>,
 }
 
 /// What is left with the sender of a [`PartBody`].
@@ -83,12 +93,34 @@ impl<E> PartWatch<E> {
 pub(super) struct Faulted;
 
 impl<E> PartBody<E> {
-    /// A body of `len` bytes.
-    pub(super) fn new(frames: PartFrames<E>, len: u64) -> (Self, PartWatch<E>) {
+    /// The body of `part`; `with_checksum` as a trailer.
+    pub(super) fn new(part: PartBytes<E>, with_checksum: bool) -> (Self, PartWatch<E>) {
         let fault = Fault::default();
         let (sender, sent) = oneshot::channel();
         let watch = PartWatch { fault: Arc::clone(&fault), sent };
-        (Self { frames: Mutex::new(frames), len, given: 0, fault, sent: Some(sender) }, watch)
+        let PartBytes { len, frames, crc64nvme } = part;
+        let body = Self {
+            source: Mutex::new(PartSource { frames, checksum: Some(crc64nvme) }),
+            len,
+            given: 0,
+            frame: Bytes::new(),
+            framing: with_checksum.then(|| Chunked::new(len)),
+            fault,
+            sent: Some(sender),
+        };
+        (body, watch)
+    }
+
+    /// Bytes on the wire.
+    pub(super) fn wire_len(&self) -> u64 {
+        if self.framing.is_some() { Chunked::encoded_len(self.len) } else { self.len }
+    }
+
+    /// What stands behind the last byte, once.
+    fn end(&mut self) -> Option<Bytes> {
+        let source = self.source.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let crc64nvme = source.checksum.take()?;
+        self.framing.as_ref().map(|framing| framing.end(crc64nvme()))
     }
 
     fn fail(&self, fault: PartError<E>) -> Poll<Option<Result<Frame<Bytes>, Faulted>>> {
@@ -106,28 +138,37 @@ impl<E: Send + 'static> http_body::Body for PartBody<E> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Faulted>>> {
         let this = self.get_mut();
-        let frames = this.frames.get_mut().unwrap_or_else(PoisonError::into_inner);
-        match ready!(frames.poll_next_unpin(cx)) {
-            Some(Ok(bytes)) => {
-                this.given = this.given.saturating_add(bytes.len() as u64);
-                if this.given > this.len {
-                    return this.fail(PartError::Length { expected: this.len, found: this.given });
-                }
-                if this.given == this.len {
-                    this.sent.take();
-                }
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
-            }
-            Some(Err(error)) => this.fail(PartError::Body(error)),
-            None if this.given < this.len => {
-                this.fail(PartError::Length { expected: this.len, found: this.given })
-            }
-            None => Poll::Ready(None),
+        let data = |bytes| Poll::Ready(Some(Ok(Frame::data(bytes))));
+        if let Some(border) = this.framing.as_mut().and_then(Chunked::border) {
+            return data(border);
         }
+        while this.frame.is_empty() && this.given < this.len {
+            let source = this.source.get_mut().unwrap_or_else(PoisonError::into_inner);
+            this.frame = match ready!(source.frames.poll_next_unpin(cx)) {
+                Some(Ok(bytes)) => bytes,
+                Some(Err(error)) => return this.fail(PartError::Body(error)),
+                None => {
+                    let fault = PartError::Length { expected: this.len, found: this.given };
+                    return this.fail(fault);
+                }
+            };
+            this.given = this.given.saturating_add(this.frame.len() as u64);
+            if this.given > this.len {
+                return this.fail(PartError::Length { expected: this.len, found: this.given });
+            }
+        }
+        if this.frame.is_empty() {
+            this.sent.take();
+            return this.end().map_or(Poll::Ready(None), data);
+        }
+        data(match &mut this.framing {
+            Some(framing) => framing.data(&mut this.frame),
+            None => std::mem::take(&mut this.frame),
+        })
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.len - self.given.min(self.len))
+        SizeHint::with_exact(self.wire_len())
     }
 }
 

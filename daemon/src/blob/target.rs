@@ -16,7 +16,8 @@ use bytes::Bytes;
 
 pub use attributes::Attributes;
 pub use upload::{
-    CreatedUpload, ListedPart, ListedUpload, PartAck, PartError, PartFrames, SealedPart,
+    Checksum, CreatedUpload, ListedPart, ListedUpload, PartAck, PartBytes, PartError, PartFrames,
+    SealedPart,
 };
 
 use super::call::{ANSWER_PATIENCE, Caller, Operation};

@@ -73,6 +73,11 @@ impl PartHasher {
         self.position
     }
 
+    /// CRC64NVME of the bytes taken so far.
+    pub fn crc64nvme(&self) -> u64 {
+        self.crc.finalize()
+    }
+
     /// The digest of the part.
     ///
     /// # Errors

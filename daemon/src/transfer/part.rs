@@ -116,12 +116,8 @@ impl Transfer {
             Arc::clone(&trace),
         );
         let _in_flight = self.in_flight();
-        let upload = self.target.upload_part(
-            &work.upload,
-            work.number,
-            work.range.len,
-            reader.into_frames(),
-        );
+        let upload =
+            self.target.upload_part(&work.upload, work.number, reader.into_part(work.range.len));
         let answer = tokio::select! {
             answer = upload => answer.map_err(Miss::from),
             stalled = trace.pulse.stalled() => Err(Miss::Stalled(stalled)),

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::pulse::{Phase, Pulse};
 use super::{Fault, LiveTransfer, Transfer};
 use crate::base::{Backoff, Direction, Measure, Pace, SharedObserver};
-use crate::blob::{Error, Frames, PartFrames, Source};
+use crate::blob::{Error, Frames, PartBytes, Source};
 use crate::integrity::PartHasher;
 use crate::model::{ByteRange, Failure, FailureClass, PartDigest, PinnedObject, Side};
 
@@ -158,8 +158,10 @@ impl Reader {
         }
     }
 
-    /// The frames, as the body of an upload.
-    pub(super) fn into_frames(self) -> PartFrames<ReadError> {
+    /// As the part of an upload, `len` bytes long.
+    pub(super) fn into_part(self, len: u64) -> PartBytes<ReadError> {
+        let trace = Arc::clone(&self.trace);
+        let crc64nvme = Box::new(move || trace.lock().crc64nvme());
         let frames = futures::stream::unfold(self, |mut reader| async move {
             reader.trace.pulse.beat(Phase::Reading);
             let next = reader.next().await;
@@ -167,8 +169,7 @@ impl Reader {
             reader.trace.pulse.beat(if more { Phase::Writing } else { Phase::Answer });
             next.map(|frame| (frame, reader))
         });
-        // The SDK's chunked body asks once more after the end.
-        Box::pin(frames.fuse())
+        PartBytes { len, frames: Box::pin(frames), crc64nvme }
     }
 
     /// The next frame; `None` after the last byte.

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 
-use super::upload::{CreatedUpload, ListedPart, PartError};
+use super::upload::{CreatedUpload, ListedPart, PartBytes, PartError};
 use super::{Attributes, Error, S3Target};
 use crate::blob::{Exchange, Habits, PartChecksum};
 use crate::integrity;
@@ -123,7 +123,9 @@ impl S3Target {
             self.caller.bad_answer(super::upload::UPLOAD_PART, "parts are counted from 1")
         })?;
         let frames = Box::pin(futures::stream::iter([Ok::<_, Infallible>(PATTERN)]));
-        match self.upload_part(upload, number, PATTERN.len() as u64, frames).await {
+        let crc64nvme = Box::new(|| integrity::crc64nvme(&PATTERN));
+        let part = PartBytes { len: PATTERN.len() as u64, frames, crc64nvme };
+        match self.upload_part(upload, number, part).await {
             Ok(_) => Ok(()),
             Err(PartError::Target(error)) => Err(error),
             Err(PartError::Body(never)) => match never {},

@@ -1,8 +1,8 @@
 //! Multipart uploads: begun, filled part by part, listed, published or thrown away.
 
+use std::fmt;
 use std::pin::Pin;
 
-use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use super::attributes::{self, Attributes};
 use super::{Error, S3Target};
 use crate::blob::PartChecksum;
 use crate::blob::call::{ANSWER_PATIENCE, COMPLETE_PATIENCE, Operation};
+use crate::blob::chunked::Announce;
 use crate::blob::frames::PartBody;
 use crate::blob::head::{quoted, timestamp, unquoted};
 use crate::model::digest::{crc64nvme_from_base64, crc64nvme_to_base64};
@@ -78,6 +79,24 @@ pub struct SealedPart {
 /// that comes after it is not heard.
 pub type PartFrames<E> = Pin<Box<dyn Stream<Item = Result<Bytes, E>> + Send>>;
 
+/// Gives the CRC64NVME of what has passed.
+pub type Checksum = Box<dyn FnOnce() -> u64 + Send>;
+
+/// The bytes of one part.
+pub struct PartBytes<E> {
+    /// How many there are.
+    pub len: u64,
+    pub frames: PartFrames<E>,
+    /// Asked once the last frame was taken.
+    pub crc64nvme: Checksum,
+}
+
+impl<E> fmt::Debug for PartBytes<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartBytes").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
 /// Why a part was not taken: the target's fault, or that of the frames it was made from.
 #[derive(Debug, thiserror::Error)]
 pub enum PartError<E> {
@@ -120,8 +139,8 @@ impl S3Target {
         })
     }
 
-    /// Sends one part of `len` bytes, frame by frame as they come. Nothing of it is kept: to try
-    /// again takes the frames again. Dropping the future breaks the connection off.
+    /// Sends one part, frame by frame as they come. Nothing of it is kept: to try again takes the frames
+    /// again. Dropping the future breaks the connection off.
     ///
     /// # Errors
     /// The body's own, its length, or the target's. A part whose checksum the target computed
@@ -130,15 +149,11 @@ impl S3Target {
         &self,
         upload: &UploadId,
         number: PartNumber,
-        len: u64,
-        frames: PartFrames<E>,
+        part: PartBytes<E>,
     ) -> Result<PartAck, PartError<E>> {
-        let (body, mut watch) = PartBody::new(frames, len);
-        let trailer = self.habits.part_checksum == PartChecksum::Trailer;
-        let calculation = match self.habits.part_checksum {
-            PartChecksum::Trailer => RequestChecksumCalculation::WhenSupported,
-            PartChecksum::None => RequestChecksumCalculation::WhenRequired,
-        };
+        let with_checksum = self.habits.part_checksum == PartChecksum::Trailer;
+        let announce = with_checksum.then_some(Announce { len: part.len });
+        let (body, mut watch) = PartBody::new(part, with_checksum);
         let request = self
             .caller
             .client
@@ -147,15 +162,15 @@ impl S3Target {
             .key(&self.caller.address.key)
             .upload_id(&upload.0)
             .part_number(i32::from(number.get()))
-            .content_length(i64::try_from(len).unwrap_or(i64::MAX))
-            .set_checksum_algorithm(trailer.then_some(ChecksumAlgorithm::Crc64Nvme))
+            .content_length(i64::try_from(body.wire_len()).unwrap_or(i64::MAX))
             .body(ByteStream::new(SdkBody::from_body_1_x(body)))
-            .customize()
-            .config_override(
-                aws_sdk_s3::config::Builder::new().request_checksum_calculation(calculation),
-            )
-            .send();
+            .customize();
+        let request = match announce {
+            Some(announce) => request.interceptor(announce),
+            None => request,
+        };
         let sent = watch.sent();
+        let request = request.send();
         let answer = self.caller.call_within(UPLOAD_PART, ANSWER_PATIENCE, sent, request).await;
         if let Some(fault) = watch.fault() {
             return Err(fault);
