@@ -20,4 +20,4 @@ pub use observe::{
     CrashPoint, Direction, Measure, NoObserver, Observe, SharedObserver, crash_point,
 };
 pub use pace::{Limits, Pace};
-pub use slots::{Lane, Permit, Seat, Slots, Verdict};
+pub use slots::{Flow, Lane, Permit, Seat, Slots, Verdict};

@@ -10,6 +10,7 @@
 //!   that waits longest.
 //! - A permit gives back what it took when it is dropped, whatever happened to its owner.
 
+mod flow;
 mod lane;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,6 +20,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Direction;
+pub use flow::Flow;
+use flow::LaneFlow;
 use lane::LaneState;
 pub use lane::Verdict;
 
@@ -46,7 +49,7 @@ pub struct Slots {
 struct State {
     max: usize,
     in_flight: usize,
-    lanes: BTreeMap<Lane, LaneState>,
+    lanes: BTreeMap<Lane, (LaneState, Arc<LaneFlow>)>,
     seats: BTreeMap<u64, SeatState>,
     next_seat: u64,
     /// Grows with every request for a slot: who came first.
@@ -81,14 +84,17 @@ impl Slots {
         let mut state = self.lock();
         let id = state.next_seat;
         state.next_seat += 1;
-        let max = state.max;
-        for lane in [&from, &to] {
-            state.lanes.entry(lane.clone()).or_insert_with(|| LaneState::new(max));
-        }
+        let (max, now) = (state.max, Instant::now());
+        let flows = [&from, &to].map(|lane| {
+            let new = || (LaneState::new(max, now), Arc::new(LaneFlow::new(now)));
+            let (_, flow) = state.lanes.entry(lane.clone()).or_insert_with(new);
+            (lane.clone(), Arc::clone(flow))
+        });
+        let flow = Flow::new(self.clone(), flows);
         let seat =
             SeatState { lanes: [from, to], in_flight: 0, waiting: VecDeque::new(), left: false };
         state.seats.insert(id, seat);
-        Seat { slots: self.clone(), id }
+        Seat { slots: self.clone(), id, flow: Arc::new(flow) }
     }
 
     /// Slots taken now.
@@ -99,7 +105,16 @@ impl Slots {
     /// What each lane admits at once, and has in flight now.
     pub fn lanes(&self) -> Vec<(Lane, usize, usize)> {
         let state = self.lock();
-        state.lanes.iter().map(|(lane, s)| (lane.clone(), s.limit(), s.in_flight)).collect()
+        state.lanes.iter().map(|(lane, (s, _))| (lane.clone(), s.limit(), s.in_flight)).collect()
+    }
+
+    /// Lets `lane` judge what has passed on it.
+    fn look(&self, lane: &Lane) {
+        let now = Instant::now();
+        if let Some((state, flow)) = self.lock().lanes.get_mut(lane) {
+            flow.look_again_at(state.look(flow.bytes(), flow.latency(), now));
+        }
+        self.dispatch();
     }
 
     // No code path panics while it holds the lock; a poisoned one is still consistent.
@@ -127,7 +142,7 @@ impl State {
         if self.in_flight >= self.max {
             return None;
         }
-        let has_room = |lane: &Lane| self.lanes.get(lane).is_some_and(LaneState::has_room);
+        let has_room = |lane: &Lane| self.lanes.get(lane).is_some_and(|(lane, _)| lane.has_room());
         self.seats
             .iter()
             .filter_map(|(id, seat)| Some((seat.in_flight, seat.waiting.front()?.0, *id, seat)))
@@ -142,7 +157,7 @@ impl State {
         seat.in_flight += 1;
         self.in_flight += 1;
         for lane in seat.lanes.clone() {
-            if let Some(lane) = self.lanes.get_mut(&lane) {
+            if let Some((lane, _)) = self.lanes.get_mut(&lane) {
                 lane.in_flight += 1;
             }
         }
@@ -159,8 +174,8 @@ impl State {
         }
         let now = Instant::now();
         for (lane, write) in lanes.into_iter().zip([false, true]) {
-            if let Some(lane) = self.lanes.get_mut(&lane) {
-                lane.give_back(verdict.of_lane(write), now);
+            if let Some((lane, _)) = self.lanes.get_mut(&lane) {
+                lane.give_back(verdict.blames(write), now);
             }
         }
     }
@@ -171,9 +186,15 @@ impl State {
 pub struct Seat {
     slots: Slots,
     id: u64,
+    flow: Arc<Flow>,
 }
 
 impl Seat {
+    /// Where the bytes that its permits carry are reported.
+    pub fn flow(&self) -> &Arc<Flow> {
+        &self.flow
+    }
+
     /// Waits for a slot. Dropping the future gives up the place.
     pub async fn acquire(&self) -> Permit {
         loop {

@@ -79,7 +79,6 @@ impl Transfer {
                     self.record.part(fact).await?;
                     crash_point(&self.observer, CrashPoint::PartRecorded).await;
                     self.live.acknowledge(range.len);
-                    held.conclude(Verdict::Carried);
                     return Ok(());
                 }
                 Err(miss) => miss,

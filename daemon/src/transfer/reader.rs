@@ -10,10 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::pulse::{Phase, Pulse};
 use super::{Fault, LiveTransfer, Transfer};
-use crate::base::{Backoff, Direction, Measure, Pace, SharedObserver};
+use crate::base::{Backoff, Direction, Flow, Measure, Pace, SharedObserver};
 use crate::blob::{Error, Frames, PartBytes, Source};
 use crate::integrity::PartHasher;
 use crate::model::{ByteRange, Failure, FailureClass, PartDigest, PinnedObject, Side};
@@ -134,6 +135,8 @@ pub(super) struct Reader {
     target: Option<Arc<Pace>>,
     trace: Arc<Trace>,
     live: Arc<LiveTransfer>,
+    flow: Arc<Flow>,
+    asked_at: Instant,
     observer: SharedObserver,
 }
 
@@ -154,6 +157,8 @@ impl Reader {
             target,
             trace,
             live: Arc::clone(&transfer.live),
+            flow: Arc::clone(transfer.seat.flow()),
+            asked_at: Instant::now(),
             observer: Arc::clone(&transfer.observer),
         }
     }
@@ -235,6 +240,9 @@ impl Reader {
             return;
         }
         self.resumes = 0;
+        if self.trace.sent() == 0 {
+            self.flow.began(self.asked_at.elapsed());
+        }
         self.rest = self.rest.skip(bytes);
         self.trace.update(frame);
         self.origin.object.pace().bytes(Direction::Read, bytes).await;
@@ -242,5 +250,6 @@ impl Reader {
             target.bytes(Direction::Write, bytes).await;
         }
         self.live.passed(bytes);
+        self.flow.passed(bytes);
     }
 }
