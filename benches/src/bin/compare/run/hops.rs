@@ -1,0 +1,151 @@
+//! Tools that know one side at a time: two of their processes with a pipe between, or one after the
+//! other with a disk between.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::ground::{Ground, Side};
+use super::pipeline::{self, Pipeline};
+use super::tools::{Measured, Tool};
+use super::work::{Work, WorkName};
+use crate::server::key;
+
+/// What lies between the two processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Between {
+    Pipe,
+    Disk,
+}
+
+/// Whose command line it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    S5cmd,
+    /// The AWS CLI with its transfer client: `classic` or `crt`.
+    Aws(&'static str),
+}
+
+/// A tool that goes in two hops.
+#[derive(Debug)]
+pub struct TwoHops {
+    pub name: &'static str,
+    pub program: PathBuf,
+    pub manner: Manner,
+    pub between: Between,
+}
+
+/// Pipes at a time where there are several objects.
+const PIPES: usize = 2;
+
+impl TwoHops {
+    /// The program, as it reaches one side.
+    fn command(&self, side: &Side, ground: &Ground) -> Command {
+        let mut command = Command::new(&self.program);
+        command.envs(side.environment());
+        if let Manner::Aws(_) = self.manner {
+            command.env("AWS_CONFIG_FILE", config_path(ground)).env("AWS_PAGER", "");
+            // Its own checksums cost it an extra pass, and it has no CRC64NVME without awscrt.
+            command.arg("s3");
+        }
+        command.arg("--endpoint-url").arg(side.url());
+        command
+    }
+
+    fn pipes(&self, ground: &Ground) -> Vec<Pipeline> {
+        let pipe = |index| {
+            let (from, to) = addresses(&key(index));
+            let mut read = self.command(&ground.source, ground);
+            let mut write = self.command(&ground.target, ground);
+            match self.manner {
+                Manner::S5cmd => {
+                    read.args(["cat", "--concurrency", "8", "--part-size", "16", &from]);
+                    write.args(["pipe", "--concurrency", "8", "--part-size", "16", &to]);
+                }
+                Manner::Aws(_) => {
+                    let size = ground.work.size.to_string();
+                    read.args(["cp", "--no-progress", &from, "-"]);
+                    write.args(["cp", "--no-progress", "--expected-size", &size, "-", &to]);
+                }
+            }
+            vec![read, write]
+        };
+        (0..ground.work.objects).map(pipe).collect()
+    }
+
+    /// Two commands, to be run one after the other.
+    fn hops(&self, ground: &Ground, disk: &Path) -> Vec<Pipeline> {
+        let mut read = self.command(&ground.source, ground);
+        let mut write = self.command(&ground.target, ground);
+        let (from, to) = ("s3://source/", "s3://target/");
+        match self.manner {
+            Manner::S5cmd => {
+                read.arg("cp").arg(format!("{from}*")).arg(format!("{}/", disk.display()));
+                write.arg("cp").arg(format!("{}/", disk.display())).arg(to);
+            }
+            Manner::Aws(_) => {
+                read.args(["cp", "--no-progress", "--recursive", from]).arg(disk);
+                write.args(["cp", "--no-progress", "--recursive"]).arg(disk).arg(to);
+            }
+        }
+        vec![vec![read], vec![write]]
+    }
+}
+
+impl Tool for TwoHops {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn is_peer(&self) -> bool {
+        true
+    }
+
+    fn settings(&self, work: &Work) -> Option<String> {
+        // 4,000 processes say nothing of how a tool moves bytes.
+        let is_able = self.between == Between::Disk || work.name != WorkName::Small;
+        let settings = match self.manner {
+            Manner::S5cmd => "concurrency 8, parts of 16 MiB".to_owned(),
+            Manner::Aws(_) => config(work, self.manner).replace('\n', " "),
+        };
+        let between = match self.between {
+            Between::Pipe if work.objects > 1 => format!("{PIPES} pipes at a time"),
+            Between::Pipe => "a pipe".to_owned(),
+            Between::Disk => "through a disk".to_owned(),
+        };
+        is_able.then(|| format!("{between}; {settings}"))
+    }
+
+    fn run(&self, ground: &Ground, _is_warm_up: bool) -> anyhow::Result<Measured> {
+        std::fs::write(config_path(ground), config(&ground.work, self.manner))?;
+        let disk = ground.directory.join("disk");
+        std::fs::create_dir(&disk)?;
+        let (pipelines, at_once) = match self.between {
+            Between::Pipe => (self.pipes(ground), PIPES),
+            Between::Disk => (self.hops(ground, &disk), 1),
+        };
+        let meter = ground.meter(&[])?;
+        pipeline::run(pipelines, at_once, &meter, &ground.directory.join("log"))?;
+        Ok(meter.end()?.into())
+    }
+}
+
+fn addresses(name: &str) -> (String, String) {
+    (format!("s3://source/{name}"), format!("s3://target/{name}"))
+}
+
+fn config_path(ground: &Ground) -> PathBuf {
+    ground.directory.join("aws-config")
+}
+
+/// The AWS CLI's settings.
+fn config(work: &Work, manner: Manner) -> String {
+    let Manner::Aws(client) = manner else { return String::new() };
+    let requests = match work.name {
+        WorkName::Slow | WorkName::Small => 32,
+        WorkName::Big | WorkName::Many => 10,
+    };
+    format!(
+        "[default]\ns3 =\n  preferred_transfer_client = {client}\n  \
+         max_concurrent_requests = {requests}\n  multipart_chunksize = 16MB\n"
+    )
+}
