@@ -19,5 +19,5 @@ pub use meter::RateMeter;
 pub use observe::{
     CrashPoint, Direction, Measure, NoObserver, Observe, SharedObserver, crash_point,
 };
-pub use pace::{Limits, Pace};
+pub use pace::{Limits, Pace, Share};
 pub use slots::{Flow, Lane, Permit, Seat, Slots, Verdict};

@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{
-    CrashPoint, Lane, Measure, MemoryBudget, Pace, SharedObserver, Slots, crash_point,
+    CrashPoint, Lane, Measure, MemoryBudget, Pace, Share, SharedObserver, Slots, crash_point,
 };
 use crate::blob::{self, PresignedObject, S3Object, S3Target, Source};
 use crate::ledger::{self, Ledger};
 use crate::model::{
-    Address, Change, Failure, FailureClass, Intent, Job, JobKind, JobState, Lease, RemoteName,
-    Side, TransferSpec,
+    Address, Change, Failure, FailureClass, Intent, Job, JobKind, JobState, Lease, PresignedUrl,
+    RemoteName, Side, TransferSpec,
 };
 use crate::remote::Remote;
 use crate::transfer::{Fault, LiveTransfer, Record, Stop, Transfer};
@@ -44,18 +44,21 @@ pub struct Pipeline {
 pub struct Handle {
     pub stop: Stop,
     pub live: Arc<LiveTransfer>,
+    /// Its claim on the limits of both sides.
+    pub share: Arc<Share>,
 }
 
 impl Pipeline {
-    /// How the worker of this job will be reached.
-    pub fn handle(&self, spec: &TransferSpec) -> Handle {
+    /// How the worker of this job will be reached, at this priority.
+    pub fn handle(&self, spec: &TransferSpec, priority: i32) -> Handle {
         let source = match &spec.source {
             Address::Object(object) => self.remotes.get(&object.remote).map(|r| r.pace()),
             Address::Presigned(_) => Some(&self.presigned),
         };
         let target = self.remotes.get(&spec.target.remote).map(|remote| remote.pace());
-        let paces = source.into_iter().chain(target).cloned().collect();
-        Handle { stop: Stop::default(), live: LiveTransfer::new(paces) }
+        let share = Share::new(priority);
+        let paces = source.into_iter().chain(target).map(|pace| pace.of(&share)).collect();
+        Handle { stop: Stop::default(), live: LiveTransfer::new(paces), share }
     }
 
     /// Works on a claimed job until it ends, or the worker is told to stop.
@@ -221,12 +224,12 @@ impl Pipeline {
     ) -> Result<Transfer, Box<Failure>> {
         let source: Arc<dyn Source> = match &spec.source {
             Address::Object(address) => {
-                let remote = self.remote(&address.remote, Side::Source)?;
+                let remote = self.remote(&address.remote, Side::Source)?.of(&handle.share);
                 Arc::new(S3Object::new(remote, address.clone()))
             }
-            Address::Presigned(url) => Arc::new(self.presigned(url)?),
+            Address::Presigned(url) => Arc::new(self.presigned(url, handle)?),
         };
-        let remote = self.remote(&spec.target.remote, Side::Target)?;
+        let remote = self.remote(&spec.target.remote, Side::Target)?.of(&handle.share);
         let seat = self.slots.join(
             Lane::new(source.name(), crate::base::Direction::Read),
             Lane::new(spec.target.remote.as_str(), crate::base::Direction::Write),
@@ -245,14 +248,18 @@ impl Pipeline {
         })
     }
 
-    fn presigned(&self, url: &crate::model::PresignedUrl) -> Result<PresignedObject, Box<Failure>> {
-        let (pace, observer) = (Arc::clone(&self.presigned), Arc::clone(&self.observer));
+    fn presigned(
+        &self,
+        url: &PresignedUrl,
+        handle: &Handle,
+    ) -> Result<PresignedObject, Box<Failure>> {
+        let (pace, observer) = (self.presigned.of(&handle.share), Arc::clone(&self.observer));
         PresignedObject::new(url.clone(), pace, observer, None)
             .map_err(|error: blob::Error| Box::new(error.to_failure(Side::Source)))
     }
 
-    fn remote(&self, name: &RemoteName, side: Side) -> Result<Arc<Remote>, Box<Failure>> {
-        self.remotes.get(name).cloned().ok_or_else(|| {
+    fn remote(&self, name: &RemoteName, side: Side) -> Result<&Arc<Remote>, Box<Failure>> {
+        self.remotes.get(name).ok_or_else(|| {
             let known: Vec<_> = self.remotes.keys().map(RemoteName::as_str).collect();
             let failure = Failure::new(
                 FailureClass::Permanent,

@@ -43,7 +43,7 @@ pub use resolver::Spread;
 pub use secret::Secret;
 pub use transport::{CONNECT_TIMEOUT, POOL_IDLE};
 
-use crate::base::{Limits, Pace, SharedObserver};
+use crate::base::{Limits, Pace, Share, SharedObserver};
 use crate::model::{RemoteName, Timestamp};
 
 /// Credentials are renewed this long before they expire.
@@ -72,8 +72,8 @@ pub struct Options {
     pub limits: Limits,
 }
 
-/// One side that the daemon can reach.
-#[derive(Debug)]
+/// One side that the daemon can reach. Clones are one side, too.
+#[derive(Debug, Clone)]
 pub struct Remote {
     region: String,
     expected: identity::Expected,
@@ -83,7 +83,7 @@ pub struct Remote {
     sts: SdkConfig,
     asks_sts: bool,
     credentials: credentials::Watched,
-    identity: ArcSwap<identity::Checked>,
+    identity: Arc<ArcSwap<identity::Checked>>,
     s3_endpoint: Option<String>,
     path_style: bool,
 }
@@ -121,7 +121,7 @@ impl Remote {
             sts: sts.into_builder().credentials_provider(shared).build(),
             asks_sts,
             credentials,
-            identity: ArcSwap::from_pointee(identity::Checked::at_start(is_waited_for)),
+            identity: Arc::new(ArcSwap::from_pointee(identity::Checked::at_start(is_waited_for))),
             region: options.region,
             s3_endpoint: options.s3_endpoint,
             path_style: options.path_style,
@@ -151,6 +151,11 @@ impl Remote {
         let checked = asked.and_then(|found| self.expected.check(&found).map(|()| found));
         self.identity.rcu(|known| known.after(&checked));
         checked
+    }
+
+    /// The same remote, as the job with this share of its limits asks it.
+    pub fn of(&self, share: &Arc<Share>) -> Arc<Self> {
+        Arc::new(Self { pace: self.pace.of(share), ..self.clone() })
     }
 
     /// The remote's name.

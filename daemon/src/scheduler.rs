@@ -171,7 +171,7 @@ impl Scheduler {
 
     fn spawn(self: &Arc<Self>, job: Job, workers: &mut JoinSet<(JobId, u64)>) {
         let Some(lease) = job.lease.clone() else { return };
-        let handle = self.pipeline.handle(&job.spec);
+        let handle = self.pipeline.handle(&job.spec, job.priority);
         let large = job.is_large();
         let cancels = job.intent == Intent::Cancel;
         let active =
@@ -251,6 +251,7 @@ impl Scheduler {
             let mut active = self.lock();
             let larges = active.values().filter(|active| active.large).count();
             let Some(mine) = active.get_mut(&job.id) else { return };
+            mine.handle.share.set_priority(job.priority);
             let grew = job.is_large() && !mine.large;
             if grew && larges < self.large_max() {
                 mine.large = true;

@@ -234,7 +234,7 @@ impl Engine for Daemon {
     }
 
     async fn dry_run(&self, spec: &TransferSpec) -> Result<DryRun, Failure> {
-        let handle = self.pipeline.handle(spec);
+        let handle = self.pipeline.handle(spec, 0);
         let record = Record::of_no_job(self.ledger().clone(), &handle.live, &handle.stop);
         let transfer = self.pipeline.build(spec, record, &handle).map_err(|failure| *failure)?;
         let draft = match tokio::time::timeout(DRY_RUN_PATIENCE, transfer.draft()).await {

@@ -77,7 +77,7 @@ impl Checked {
 }
 
 /// Who this must be.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Expected {
     pub remote: RemoteName,
     pub partition: &'static str,

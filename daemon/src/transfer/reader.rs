@@ -130,6 +130,8 @@ pub(super) struct Reader {
     /// What is still to come.
     rest: ByteRange,
     frames: Option<Frames>,
+    /// What a limit does not let pass at once of the frame that came last.
+    held: Bytes,
     resumes: u32,
     /// Where the bytes go to, when they go anywhere.
     target: Option<Arc<Pace>>,
@@ -153,6 +155,7 @@ impl Reader {
             origin,
             rest: range,
             frames: None,
+            held: Bytes::new(),
             resumes: 0,
             target,
             trace,
@@ -208,6 +211,10 @@ impl Reader {
 
     /// One frame from the open GET, or from a new one.
     async fn frame(&mut self) -> Result<Bytes, ReadError> {
+        if !self.held.is_empty() {
+            let held = std::mem::take(&mut self.held);
+            return Ok(self.cut(held));
+        }
         let frames = match &mut self.frames {
             Some(frames) => frames,
             closed => closed.insert(self.origin.object.read(&self.origin.pinned, self.rest).await?),
@@ -226,12 +233,17 @@ impl Reader {
         }
     }
 
-    /// Never more than was asked for, whatever the server sends.
-    fn cut(&self, frame: Bytes) -> Bytes {
-        match usize::try_from(self.rest.len) {
-            Ok(rest) if rest < frame.len() => frame.slice(..rest),
-            _ => frame,
+    /// Never more than was asked for, whatever the server sends, and no more at once than either side's
+    /// limit takes well.
+    fn cut(&mut self, mut frame: Bytes) -> Bytes {
+        frame.truncate(usize::try_from(self.rest.len).unwrap_or(usize::MAX));
+        let read = self.origin.object.pace().piece(Direction::Read);
+        let write = self.target.as_ref().and_then(|target| target.piece(Direction::Write));
+        if let Some(piece) = read.into_iter().chain(write).min() {
+            let piece = usize::try_from(piece).unwrap_or(usize::MAX).min(frame.len());
+            self.held = frame.split_off(piece);
         }
+        frame
     }
 
     async fn passed(&mut self, frame: &Bytes) {
