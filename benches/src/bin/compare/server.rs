@@ -11,7 +11,7 @@ mod s3;
 mod store;
 
 use std::io::{BufRead as _, Write as _};
-use std::net::TcpListener;
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,10 @@ pub struct Arguments {
     /// The access key id that requests must name; signatures are not verified
     #[arg(long)]
     pub access_key_id: String,
+    /// Listen on port 443 of this address, too, where that is allowed: the AWS CLI's CRT client knows
+    /// no other port
+    #[arg(long, value_name = "IP")]
+    pub also: Option<IpAddr>,
     /// The authority's certificate is written there
     #[arg(long)]
     pub ca: PathBuf,
@@ -63,6 +67,8 @@ pub enum Side {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Ready {
     pub port: u16,
+    /// Where else it listens.
+    pub also: Option<SocketAddr>,
 }
 
 /// What a server tells of its work since it was last asked to clear.
@@ -103,10 +109,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         first_byte: Duration::from_millis(arguments.first_byte_ms),
         bytes_per_second: arguments.connection_bytes_per_second,
     });
-    let accepting = Arc::clone(&shared);
-    std::thread::spawn(move || accept(&listener, &identity.server, &accepting));
-
-    answer(&Ready { port })?;
+    let also = arguments.also.and_then(|address| TcpListener::bind((address, 443)).ok());
+    let ready = Ready { port, also: also.as_ref().map(TcpListener::local_addr).transpose()? };
+    for listener in [Some(listener), also].into_iter().flatten() {
+        let (shared, tls) = (Arc::clone(&shared), Arc::clone(&identity.server));
+        std::thread::spawn(move || accept(&listener, &tls, &shared));
+    }
+    answer(&ready)?;
     for line in std::io::stdin().lock().lines() {
         match line?.as_str() {
             "report" => answer(&shared.store.report())?,
@@ -135,15 +144,9 @@ fn accept(listener: &TcpListener, tls: &Arc<rustls::ServerConfig>, shared: &Arc<
             let _counted = shared.store.connected();
             // A client that goes away in the middle is its own matter: what it left undone shows in
             // the report.
-            if let Err(error) = connection::serve(socket, tls, &shared)
-                && std::env::var_os("COMPARE_DEBUG").is_some()
-            {
-                eprintln!("connection: {error}");
-            }
+            let _ = connection::serve(socket, tls, &shared);
         };
-        if std::thread::Builder::new().stack_size(256 << 10).spawn(serve).is_err() {
-            // No thread, no connection: the client sees it closed.
-            continue;
-        }
+        // No thread, no connection: the client sees it closed.
+        let _ = std::thread::Builder::new().stack_size(256 << 10).spawn(serve);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -29,12 +30,13 @@ pub struct Ground {
 /// One server, as tools reach it.
 #[derive(Debug)]
 pub struct Side {
-    pub bucket: &'static str,
     pub region: &'static str,
     pub access_key_id: String,
     pub secret_access_key: String,
     pub ca: PathBuf,
     pub port: u16,
+    /// The same on port 443, where that is allowed.
+    also: Option<SocketAddr>,
     process: Child,
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
@@ -44,8 +46,8 @@ impl Ground {
     pub fn new(work: Work, directory: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(directory)?;
         Ok(Self {
-            source: Side::start(SOURCE_BUCKET, "us-east-1", &work, directory)?,
-            target: Side::start(TARGET_BUCKET, "us-gov-west-1", &work, directory)?,
+            source: Side::start(SOURCE_BUCKET, "us-east-1", "127.0.0.2", &work, directory)?,
+            target: Side::start(TARGET_BUCKET, "us-gov-west-1", "127.0.0.3", &work, directory)?,
             work,
             directory: directory.join("tool"),
             parts_in_flight: Cell::new(None),
@@ -88,6 +90,7 @@ impl Side {
     fn start(
         bucket: &'static str,
         region: &'static str,
+        also: &str,
         work: &Work,
         directory: &Path,
     ) -> anyhow::Result<Self> {
@@ -95,7 +98,8 @@ impl Side {
         let access_key_id = format!("AKIDOFTHE{}", bucket.to_uppercase());
         let mut command = Command::new(std::env::current_exe()?);
         command
-            .args(["serve", "--side", bucket, "--access-key-id", &access_key_id, "--ca"])
+            .args(["serve", "--side", bucket, "--access-key-id", &access_key_id])
+            .args(["--also", also, "--ca"])
             .arg(&ca)
             .args(["--objects", &work.objects.to_string(), "--size", &work.size.to_string()])
             .args(["--first-byte-ms", &work.first_byte_ms.to_string()]);
@@ -105,15 +109,15 @@ impl Side {
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let commands = process.stdin.take().context("no stdin")?;
         let mut answers = BufReader::new(process.stdout.take().context("no stdout")?);
-        let Ready { port } = read(&mut answers)?;
+        let Ready { port, also } = read(&mut answers)?;
         let secret_access_key = format!("secret-of-the-{bucket}-and-of-nobody-else");
         Ok(Self {
-            bucket,
             region,
             access_key_id,
             secret_access_key,
             ca,
             port,
+            also,
             process,
             commands,
             answers,
@@ -122,6 +126,12 @@ impl Side {
 
     pub fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// The same without a port in it.
+    pub fn url_without_port(&self) -> anyhow::Result<String> {
+        let also = self.also.context("port 443 of loopback is taken, or not for everybody")?;
+        Ok(format!("https://{}", also.ip()))
     }
 
     /// The environment in which AWS's tools reach this side, and no other.

@@ -39,23 +39,25 @@ const PIPES: usize = 2;
 
 impl TwoHops {
     /// The program, as it reaches one side.
-    fn command(&self, side: &Side, ground: &Ground) -> Command {
+    fn command(&self, side: &Side, ground: &Ground) -> anyhow::Result<Command> {
         let mut command = Command::new(&self.program);
         command.envs(side.environment());
+        let url = match self.manner {
+            Manner::Aws("crt") => side.url_without_port()?,
+            _ => side.url(),
+        };
         if let Manner::Aws(_) = self.manner {
-            command.env("AWS_CONFIG_FILE", config_path(ground)).env("AWS_PAGER", "");
-            // Its own checksums cost it an extra pass, and it has no CRC64NVME without awscrt.
-            command.arg("s3");
+            command.env("AWS_CONFIG_FILE", config_path(ground)).env("AWS_PAGER", "").arg("s3");
         }
-        command.arg("--endpoint-url").arg(side.url());
-        command
+        command.arg("--endpoint-url").arg(url);
+        Ok(command)
     }
 
-    fn pipes(&self, ground: &Ground) -> Vec<Pipeline> {
+    fn pipes(&self, ground: &Ground) -> anyhow::Result<Vec<Pipeline>> {
         let pipe = |index| {
             let (from, to) = addresses(&key(index));
-            let mut read = self.command(&ground.source, ground);
-            let mut write = self.command(&ground.target, ground);
+            let mut read = self.command(&ground.source, ground)?;
+            let mut write = self.command(&ground.target, ground)?;
             match self.manner {
                 Manner::S5cmd => {
                     read.args(["cat", "--concurrency", "8", "--part-size", "16", &from]);
@@ -63,19 +65,19 @@ impl TwoHops {
                 }
                 Manner::Aws(_) => {
                     let size = ground.work.size.to_string();
-                    read.args(["cp", "--no-progress", &from, "-"]);
-                    write.args(["cp", "--no-progress", "--expected-size", &size, "-", &to]);
+                    read.args(["cp", "--only-show-errors", &from, "-"]);
+                    write.args(["cp", "--only-show-errors", "--expected-size", &size, "-", &to]);
                 }
             }
-            vec![read, write]
+            Ok(vec![read, write])
         };
         (0..ground.work.objects).map(pipe).collect()
     }
 
     /// Two commands, to be run one after the other.
-    fn hops(&self, ground: &Ground, disk: &Path) -> Vec<Pipeline> {
-        let mut read = self.command(&ground.source, ground);
-        let mut write = self.command(&ground.target, ground);
+    fn hops(&self, ground: &Ground, disk: &Path) -> anyhow::Result<Vec<Pipeline>> {
+        let mut read = self.command(&ground.source, ground)?;
+        let mut write = self.command(&ground.target, ground)?;
         let (from, to) = ("s3://source/", "s3://target/");
         match self.manner {
             Manner::S5cmd => {
@@ -83,11 +85,11 @@ impl TwoHops {
                 write.arg("cp").arg(format!("{}/", disk.display())).arg(to);
             }
             Manner::Aws(_) => {
-                read.args(["cp", "--no-progress", "--recursive", from]).arg(disk);
-                write.args(["cp", "--no-progress", "--recursive"]).arg(disk).arg(to);
+                read.args(["cp", "--only-show-errors", "--recursive", from]).arg(disk);
+                write.args(["cp", "--only-show-errors", "--recursive"]).arg(disk).arg(to);
             }
         }
-        vec![vec![read], vec![write]]
+        Ok(vec![vec![read], vec![write]])
     }
 }
 
@@ -120,8 +122,8 @@ impl Tool for TwoHops {
         let disk = ground.directory.join("disk");
         std::fs::create_dir(&disk)?;
         let (pipelines, at_once) = match self.between {
-            Between::Pipe => (self.pipes(ground), PIPES),
-            Between::Disk => (self.hops(ground, &disk), 1),
+            Between::Pipe => (self.pipes(ground)?, PIPES),
+            Between::Disk => (self.hops(ground, &disk)?, 1),
         };
         let meter = ground.meter(&[])?;
         pipeline::run(pipelines, at_once, &meter, &ground.directory.join("log"))?;

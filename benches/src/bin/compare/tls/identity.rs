@@ -28,7 +28,8 @@ impl Identity {
         let issuer = Issuer::new(authority, key);
 
         let key = KeyPair::generate()?;
-        let leaf = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])?;
+        let names = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "localhost"].map(str::to_owned);
+        let leaf = CertificateParams::new(names)?;
         let certificate: CertificateDer<'static> = leaf.signed_by(&key, &issuer)?.der().clone();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
