@@ -107,7 +107,9 @@ impl Tool for TwoHops {
         let is_able = self.between == Between::Disk || work.name != WorkName::Small;
         let settings = match self.manner {
             Manner::S5cmd => "concurrency 8, parts of 16 MiB".to_owned(),
-            Manner::Aws(_) => config(work, self.manner).replace('\n', " "),
+            Manner::Aws(_) => {
+                config(work, self.manner).split_whitespace().skip(3).collect::<Vec<_>>().join(" ")
+            }
         };
         let between = match self.between {
             Between::Pipe if work.objects > 1 => format!("{PIPES} pipes at a time"),

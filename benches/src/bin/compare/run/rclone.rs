@@ -35,7 +35,13 @@ impl Rclone {
                 "--s3-chunk-size=16M",
                 "--s3-upload-concurrency=4",
             ],
-            WorkName::Small => &["--transfers=32", "--checkers=32"],
+            WorkName::Small => &[
+                "--transfers=8",
+                "--checkers=8",
+                "--no-traverse",
+                "--s3-no-head",
+                "--s3-no-head-object",
+            ],
             WorkName::Slow => &[
                 "--multi-thread-streams=32",
                 "--multi-thread-chunk-size=16M",
@@ -67,6 +73,8 @@ impl Tool for Rclone {
         let mut command = Command::new(&self.program);
         command
             .args(["copy", "source:source", "target:target", "--config", "/dev/null"])
+            // A run that had to begin again is no figure.
+            .arg("--retries=1")
             .arg("--ca-cert")
             .arg(&bundle)
             .args(Self::flags(&ground.work));
@@ -80,7 +88,9 @@ impl Tool for Rclone {
                 .env(option("ACCESS_KEY_ID"), &side.access_key_id)
                 .env(option("SECRET_ACCESS_KEY"), &side.secret_access_key)
                 .env(option("FORCE_PATH_STYLE"), "true")
-                .env(option("NO_CHECK_BUCKET"), "true");
+                .env(option("NO_CHECK_BUCKET"), "true")
+                // The servers' ETags are no MD5s.
+                .env(option("USE_MULTIPART_ETAG"), "false");
         }
         let meter = ground.meter(&[])?;
         pipeline::run(vec![vec![command]], 1, &meter, &ground.directory.join("log"))?;

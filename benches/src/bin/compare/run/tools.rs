@@ -71,16 +71,12 @@ impl Places {
     }
 }
 
-/// The tools of these names, or all.
+/// The tools of these names, or all that are installed.
 pub fn chosen(
     names: &[String],
     places: &Places,
     connections: Option<u64>,
 ) -> anyhow::Result<Vec<Box<dyn Tool>>> {
-    let names: Vec<&str> = match names {
-        [] => ALL.to_vec(),
-        names => names.iter().map(String::as_str).collect(),
-    };
     let given = connections.map_or(Connections::Best, Connections::Given);
     let hops = |name, program: &str, manner, between| -> anyhow::Result<Box<dyn Tool>> {
         Ok(Box::new(TwoHops { name, program: places.peer(program)?, manner, between }))
@@ -102,5 +98,15 @@ pub fn chosen(
             other => anyhow::bail!("no tool is called {other}; there are {}", ALL.join(", ")),
         })
     };
-    names.into_iter().map(tool).collect()
+    if !names.is_empty() {
+        return names.iter().map(|name| tool(name)).collect();
+    }
+    let installed = ALL.into_iter().filter_map(|name| match tool(name) {
+        Ok(tool) => Some(tool),
+        Err(error) => {
+            eprintln!("{name} is left out: {error}");
+            None
+        }
+    });
+    Ok(installed.collect())
 }

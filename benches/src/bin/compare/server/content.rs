@@ -100,14 +100,16 @@ mod tests {
         }
     }
 
-    /// Parts of any usual size that change places, or objects that do, have to show in the CRC.
+    /// Parts that change places, or objects that do, have to show in the CRC: of a large object, of many
+    /// small ones, and of some large ones together.
     #[test]
     fn no_part_and_no_object_is_like_another() {
         let content = Content::new();
-        let head = |index, offset| content.piece(index, offset, 64).to_vec();
-        let parts = (0..1_000).map(|part| head(0, part * (8 << 20)));
-        let objects = (1..2_000).map(|index| head(index, 0));
-        let heads: std::collections::HashSet<_> = parts.chain(objects).collect();
-        assert_eq!(heads.len(), 2_999);
+        for (objects, parts) in [(1, 10_000), (2_000, 1), (8, 128)] {
+            let places = (0..objects).flat_map(|index| (0..parts).map(move |part| (index, part)));
+            let head = |(index, part)| content.piece(index, part * (8 << 20), 64);
+            let heads: std::collections::HashSet<_> = places.map(head).collect();
+            assert_eq!(heads.len() as u64, objects * parts);
+        }
     }
 }
