@@ -1,5 +1,5 @@
 //! Benches of causeway's data path; see `benches/`.
 //!
-//! `cargo bench -p benches --profile dist` measures what the packages ship. The numbers that
-//! decided the design, of the whole path over TLS on both sides, come from the sandbox: what is here
-//! tells which of its pieces a change made slower.
+//! `cargo bench -p benches --profile dist` measures pieces: it tells which of them a change made slower.
+//! The whole path over TLS on both sides, beside other tools, is measured by `benches/compare`; see
+//! `README.md`.

@@ -22,6 +22,7 @@ fn causeway_and_both_floors_carry_every_object_right_and_are_measured() {
     assert!(output.status.success(), "{told}");
 
     let all: Value = serde_json::from_slice(&read(&json)).expect("JSON");
+    assert!(all["versions"]["causewayd"].is_string(), "{}", all["versions"]);
     let outcomes = all["outcomes"].as_array().expect("a list");
     let names: Vec<_> = outcomes.iter().map(|outcome| &outcome["work"]["name"]).collect();
     assert_eq!(names, ["big", "many", "small", "slow"]);

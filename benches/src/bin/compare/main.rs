@@ -25,6 +25,8 @@ struct Arguments {
 enum Command {
     /// Run the tools in turns and print what each costs
     Run(run::Arguments),
+    /// Let causeway carry one very large object for a while, and watch what it takes
+    Endurance(run::endurance::Arguments),
     /// One side: a synthetic S3 server. Commands come on stdin, answers go to stdout, JSON a line
     Serve(server::Arguments),
     /// The floor on tokio and hyper: each GET body is the body of a PUT
@@ -36,6 +38,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Endurance(arguments) => run::endurance::run(&arguments),
         Command::Serve(arguments) => server::run(&arguments),
         Command::RelayHyper(arguments) => relay::hyper::run(&arguments),
         Command::RelayUnbuffered(arguments) => relay::unbuffered::run(&arguments),

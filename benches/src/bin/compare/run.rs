@@ -2,6 +2,7 @@
 //! what it cost.
 
 mod causeway;
+pub mod endurance;
 mod figures;
 mod floor;
 mod ground;
@@ -14,7 +15,7 @@ mod tools;
 mod usage;
 mod work;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -63,8 +64,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     anyhow::ensure!(arguments.rounds > 0 && arguments.shrink > 0, "nothing to measure");
     let scratch = tempfile::Builder::new().prefix("compare-").tempdir_in(&arguments.scratch)?;
-    let beside = || Some(std::env::current_exe().ok()?.parent()?.to_owned());
-    let programs = arguments.programs.clone().or_else(beside).context("where is causeway?")?;
+    let programs = programs(arguments.programs.as_deref())?;
     let places = tools::Places { programs, peers: arguments.peers.clone() };
     let tools = tools::chosen(&arguments.tools, &places, arguments.connections)?;
 
@@ -78,9 +78,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         outcomes.push(outcome);
     }
     if let Some(path) = &arguments.json {
-        report::write(path, arguments.rounds, &outcomes)?;
+        report::write(path, arguments.rounds, &tools::versions(&places), &outcomes)?;
     }
     Ok(())
+}
+
+/// Where causeway's programs are: where somebody says, or beside this one.
+fn programs(said: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let beside = || Some(std::env::current_exe().ok()?.parent()?.to_owned());
+    said.map(Path::to_owned).or_else(beside).context("where is causeway?")
 }
 
 /// One work, all tools in turns.

@@ -38,10 +38,22 @@ impl Causeway {
         Ok(Self { daemon, client })
     }
 
-    /// One submission, or a manifest of many.
-    fn submission(&self, ground: &Ground, control: &str) -> anyhow::Result<Command> {
+    /// A daemon that is ready.
+    pub fn start(&self, ground: &Ground) -> anyhow::Result<Daemon> {
+        Daemon::start(&self.daemon, ground)
+    }
+
+    /// The client of a daemon.
+    pub fn client(&self, daemon: &Daemon) -> Command {
         let mut command = Command::new(&self.client);
-        command.args(["--endpoint", control, "submit", "--wait"]);
+        command.args(["--endpoint", &daemon.control]);
+        command
+    }
+
+    /// One submission, or a manifest of many.
+    fn submission(&self, ground: &Ground, daemon: &Daemon) -> anyhow::Result<Command> {
+        let mut command = self.client(daemon);
+        command.args(["submit", "--wait"]);
         let addresses = |index| {
             let name = key(index);
             (format!("source:source/{name}"), format!("target:target/{name}"))
@@ -76,9 +88,9 @@ impl Tool for Causeway {
     }
 
     fn run(&self, ground: &Ground, is_warm_up: bool) -> anyhow::Result<Measured> {
-        let daemon = Daemon::start(&self.daemon, ground)?;
-        let command = self.submission(ground, &daemon.control)?;
-        let meter = ground.meter(&[daemon.child.id()])?;
+        let daemon = self.start(ground)?;
+        let command = self.submission(ground, &daemon)?;
+        let meter = ground.meter(&[daemon.id()])?;
         let log = ground.directory.join("client.log");
         let work = || pipeline::run(vec![vec![command]], 1, &meter, &log);
         if is_warm_up {
@@ -90,7 +102,7 @@ impl Tool for Causeway {
             work()?;
         }
         let mut measured = Measured::from(meter.end()?);
-        let peak = usage::peak_of(daemon.child.id())?;
+        let peak = usage::peak_of(daemon.id())?;
         measured.notes.insert("daemon_peak_bytes".to_owned(), peak.into());
         measured.notes.insert("parts_in_flight".to_owned(), ground.parts_in_flight.get().into());
         daemon.stop()?;
@@ -99,7 +111,7 @@ impl Tool for Causeway {
 }
 
 /// A daemon that runs; killed when dropped.
-struct Daemon {
+pub struct Daemon {
     child: Child,
     control: String,
     telemetry: SocketAddr,
@@ -142,7 +154,22 @@ impl Daemon {
         Ok(daemon)
     }
 
-    fn stop(mut self) -> anyhow::Result<()> {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Bytes that the target has been sent.
+    pub fn bytes_written(&self) -> anyhow::Result<u64> {
+        let metrics = get(self.telemetry, "/metrics")?;
+        let name = "causeway_bytes_total{direction=\"write\",remote=\"target\"}";
+        let line = metrics.lines().find(|line| line.starts_with(name));
+        let line = line.context("no causeway_bytes_total")?;
+        let (_, value) = line.rsplit_once(' ').context("a metric without a value")?;
+        Ok(value.parse()?)
+    }
+
+    /// Ends it, as an operator would.
+    pub fn stop(mut self) -> anyhow::Result<()> {
         kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?;
         let status = self.child.wait()?;
         anyhow::ensure!(status.success(), "causewayd ended with {status}");

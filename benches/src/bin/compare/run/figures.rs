@@ -1,5 +1,7 @@
 //! Medians, ranges, ratios.
 
+use std::fmt;
+
 /// The middle, the least and the most of some figures.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Spread {
@@ -26,6 +28,13 @@ impl Spread {
     /// slowed both.
     pub fn of_ratios(ours: &[f64], theirs: &[f64]) -> Option<Self> {
         Self::of(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs))
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { median, min, max } = self;
+        write!(f, "{median:.2} [{min:.2}, {max:.2}]")
     }
 }
 

@@ -145,9 +145,7 @@ pub fn table(outcome: &Outcome) -> String {
 }
 
 fn spread(spread: Option<Spread>) -> String {
-    spread.map_or_else(String::new, |Spread { median, min, max }| {
-        format!("{median:.2} [{min:.2}, {max:.2}]")
-    })
+    spread.map(|spread| spread.to_string()).unwrap_or_default()
 }
 
 /// causeway beside the peer that is best by each figure.
@@ -168,10 +166,15 @@ fn beside_best_peer(outcome: &Outcome) -> Option<String> {
 }
 
 /// Everything, for whoever wants to look closer.
-pub fn write(path: &Path, rounds: usize, outcomes: &[Outcome]) -> anyhow::Result<()> {
+pub fn write(
+    path: &Path,
+    rounds: usize,
+    versions: &serde_json::Map<String, serde_json::Value>,
+    outcomes: &[Outcome],
+) -> anyhow::Result<()> {
     let all = serde_json::json!({
         "machine": Machine::this(),
-        "version": env!("CARGO_PKG_VERSION"),
+        "versions": versions,
         "rounds": rounds,
         "outcomes": outcomes,
     });

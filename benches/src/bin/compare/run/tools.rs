@@ -1,6 +1,7 @@
 //! The tools by name.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Context as _;
 
@@ -69,6 +70,24 @@ impl Places {
         anyhow::ensure!(path.exists(), "there is no {}", path.display());
         Ok(path)
     }
+}
+
+/// What each program that is installed says of its version.
+pub fn versions(places: &Places) -> serde_json::Map<String, serde_json::Value> {
+    let asked = [
+        ("causewayd", "--version"),
+        ("rclone", "version"),
+        ("s5cmd", "version"),
+        ("aws", "--version"),
+        ("aws2", "--version"),
+    ];
+    let version = |(name, argument): (&str, &str)| {
+        let program = places.peer(name).unwrap_or_else(|_| places.programs.join(name));
+        let output = Command::new(program).arg(argument).output().ok()?;
+        let told = String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned();
+        Some((name.to_owned(), told.into()))
+    };
+    asked.into_iter().filter_map(version).collect()
 }
 
 /// The tools of these names, or all that are installed.

@@ -104,7 +104,7 @@ fn sample(watched: &Watched) {
 }
 
 /// Resident bytes of a process and its descendants; none of those that have ended.
-fn resident_with_children(pid: u32) -> u64 {
+pub fn resident_with_children(pid: u32) -> u64 {
     let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}"));
     let pages = read("statm").ok().and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
     let children = read(&format!("task/{pid}/children")).unwrap_or_default();
