@@ -1,0 +1,20 @@
+//! The whole system: the real binaries against the sandbox, moto and s3s-fs.
+//!
+//! One program: each of its own would link everything once more. The simulation, which runs the daemon's
+//! parts within its own process, is another.
+
+mod actions;
+mod bad_days;
+mod counted;
+mod crash;
+mod demo;
+mod disk;
+mod faults;
+mod idempotency;
+mod identity;
+mod kill_loop;
+mod observe;
+mod peers;
+mod reaper;
+mod rebuild;
+mod transfer;
