@@ -3,7 +3,8 @@
 //! `Unspecified` has no word: in what we print the field is absent (`null`), and nobody can type it.
 
 use crate::v1::{
-    IfExists, JobKind, JobState, PartState, ServerSideEncryption, Stage, Verify, WaitReason,
+    IfExists, JobKind, JobState, LimitsOrigin, PartState, ServerSideEncryption, Stage, Verify,
+    WaitReason,
 };
 
 /// An enum of the API whose values have words.
@@ -68,6 +69,12 @@ words!(IfExists { Fail = "fail", Skip = "skip", Replace = "replace" });
 // S3's own words, so that what is copied from a bucket policy or the AWS CLI works here.
 words!(ServerSideEncryption { Aes256 = "AES256", AwsKms = "aws:kms", AwsKmsDsse = "aws:kms:dsse" });
 words!(PartState { Pending = "pending", Active = "active", Done = "done" });
+words!(LimitsOrigin {
+    Configured = "configured",
+    Persisted = "persisted",
+    Schedule = "schedule",
+    Live = "live",
+});
 
 /// Whether a job in this state will never change again by itself.
 pub fn is_ended(state: JobState) -> bool {
@@ -122,6 +129,7 @@ mod tests {
         round_trip::<IfExists>();
         round_trip::<ServerSideEncryption>();
         round_trip::<PartState>();
+        round_trip::<LimitsOrigin>();
         assert_eq!(JobState::from_word("Queued"), None);
     }
 }

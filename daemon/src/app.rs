@@ -6,6 +6,7 @@
 
 mod engine;
 mod lifecycle;
+mod limits;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -17,11 +18,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::base::{Limits, SharedObserver};
+use crate::base::SharedObserver;
 use crate::config::{Config, Faults};
 use crate::control;
 use crate::ledger::{self, Ledger};
-use crate::model::{FailureClass, RemoteName};
+use crate::model::FailureClass;
 use crate::pipeline::Remotes;
 use crate::remote::{self, Remote};
 use crate::telemetry::{self, Endpoints, Metrics, ReloadHandle};
@@ -88,8 +89,8 @@ pub async fn run(path: PathBuf, drain_timeout: Duration) -> Result<(), Error> {
     let observer: SharedObserver = Arc::clone(&metrics) as SharedObserver;
 
     let ledger = open_ledger(&config, &observer).await?;
-    let remotes = Arc::new(connect(&config, &ledger, &observer).await?);
-    let daemon = Daemon::new(&config, ledger.clone(), remotes, observer, drain_timeout);
+    let remotes = Arc::new(connect(&config, &observer).await?);
+    let daemon = Daemon::new(&config, ledger.clone(), remotes, observer, drain_timeout)?;
     let doors = Doors::open(&config, &daemon).await?;
 
     let tasks = TaskTracker::new();
@@ -151,6 +152,8 @@ async fn serve(
     tasks.spawn(daemon.reaper().run(shutdown.clone()));
     let identities = Arc::clone(&daemon).watch_identities();
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(identities));
+    let schedules = Arc::clone(&daemon).follow_schedules();
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(schedules));
     tasks.spawn(lifecycle::watchdog(shutdown.clone()));
     let service =
         control::Service::new(daemon.ledger().clone(), Arc::clone(&daemon) as _, shutdown.clone());
@@ -219,11 +222,7 @@ fn reload(watched: &Watched, daemon: &Daemon) {
         tracing::error!(%error, "the log filter is not changed");
     }
     for (name, remote) in &config.remotes {
-        match persisted(daemon.ledger(), name) {
-            Ok(None) => daemon.set_configured_limits(name, remote.limits),
-            Ok(Some(_)) => tracing::info!(remote = %name, "keeping the limits that were persisted"),
-            Err(error) => tracing::error!(remote = %name, %error, "the limits are not reloaded"),
-        }
+        daemon.limit_book().reload(name, remote);
     }
     let same = config.remotes.keys().eq(watched.config.remotes.keys());
     if !same {
@@ -248,15 +247,10 @@ async fn open_ledger(config: &Config, observer: &SharedObserver) -> Result<Ledge
 
 /// Builds every remote and checks who it is. One whose identity is wrong is refused; one that cannot
 /// be asked now is kept, and its jobs wait.
-async fn connect(
-    config: &Config,
-    ledger: &Ledger,
-    observer: &SharedObserver,
-) -> Result<Remotes, Error> {
+async fn connect(config: &Config, observer: &SharedObserver) -> Result<Remotes, Error> {
     let mut remotes = BTreeMap::new();
     for (name, configured) in &config.remotes {
-        let limits = persisted(ledger, name)?.unwrap_or(configured.limits);
-        let options = configured.options(name.clone(), limits);
+        let options = configured.options(name.clone(), configured.limits);
         let remote = Remote::build(options, Arc::clone(observer)).await?;
         if remote.is_unchecked() {
             tracing::warn!(remote = %name, "its expected_account is not checked: with an s3_endpoint \
@@ -277,10 +271,4 @@ async fn connect(
         remotes.insert(name.clone(), Arc::new(remote));
     }
     Ok(remotes)
-}
-
-/// Limits that were set with `--persist`; they outlive the configuration's.
-fn persisted(ledger: &Ledger, name: &RemoteName) -> Result<Option<Limits>, Error> {
-    let text = ledger.setting(&engine::limits_key(name))?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }

@@ -10,6 +10,7 @@ pub mod memory;
 pub mod meter;
 pub mod observe;
 pub mod pace;
+pub mod schedule;
 pub mod slots;
 
 pub use backoff::Backoff;
@@ -20,4 +21,5 @@ pub use observe::{
     CrashPoint, Direction, Measure, NoObserver, Observe, SharedObserver, crash_point,
 };
 pub use pace::{Limits, Pace, Share};
+pub use schedule::{InForce, Origin, Rules, Schedule};
 pub use slots::{Flow, Lane, Permit, Seat, Slots, Verdict};

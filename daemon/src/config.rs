@@ -8,6 +8,7 @@
 mod fault;
 mod overrides;
 mod remotes;
+mod schedule;
 mod schema;
 mod section;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::base::Limits;
+use crate::base::{Limits, Schedule};
 use crate::control::Listen;
 use crate::model::{ByteCount, IfExists, RemoteName, Verify};
 use crate::remote::{self, Credentials};
@@ -84,6 +85,8 @@ pub struct RemoteConfig {
     /// A file that exists.
     pub ca_bundle: Option<PathBuf>,
     pub limits: Limits,
+    /// Windows of time with limits of their own.
+    pub schedule: Schedule,
     pub quotas: Quotas,
 }
 

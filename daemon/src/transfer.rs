@@ -20,6 +20,7 @@
 mod adopt;
 mod fault;
 mod habits;
+mod hours;
 mod live;
 mod part;
 mod parts;
@@ -71,6 +72,7 @@ impl Transfer {
     /// [`Fault::Failed`] where it cannot be carried, [`Fault::Stopped`] where it was asked to stop:
     /// what was done stays recorded.
     pub async fn run(mut self, mut job: Job) -> Result<Receipt, Fault> {
+        self.open().await?;
         self.abort_what_was_begun(&job).await?;
         let habits = self.find_habits(job.submitted_at).await?;
         self.target = self.target.with_habits(habits);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{known, must, time};
+use super::{known, must, time, word};
 use crate::v1;
 
 /// Limits of one remote; `null` is unlimited.
@@ -16,6 +16,14 @@ pub struct RemoteLimits {
     /// Bytes a second.
     pub write_bandwidth: Option<u64>,
     pub requests_per_second: Option<u32>,
+    /// No job works at the remote.
+    pub paused: bool,
+    /// Why these are in force.
+    pub origin: Option<&'static str>,
+    /// With `schedule`: the entry, counted from 1.
+    pub schedule_entry: Option<u32>,
+    /// When others come into force by themselves.
+    pub until: Option<String>,
 }
 
 impl From<&v1::RemoteLimits> for RemoteLimits {
@@ -25,6 +33,10 @@ impl From<&v1::RemoteLimits> for RemoteLimits {
             read_bandwidth: limits.read_bandwidth,
             write_bandwidth: limits.write_bandwidth,
             requests_per_second: limits.requests_per_second,
+            paused: limits.paused,
+            origin: word::<v1::LimitsOrigin>(limits.origin),
+            schedule_entry: limits.schedule_entry,
+            until: time(limits.until.as_ref()),
         }
     }
 }
@@ -147,6 +159,8 @@ mod tests {
                 limits: Some(v1::RemoteLimits {
                     remote: "gov".into(),
                     read_bandwidth: Some(7),
+                    origin: v1::LimitsOrigin::Schedule.into(),
+                    schedule_entry: Some(2),
                     ..Default::default()
                 }),
                 ..Default::default()
@@ -159,7 +173,8 @@ mod tests {
             json["remotes"][0]["limits"],
             json!({
                 "remote": "gov", "read_bandwidth": 7, "write_bandwidth": null,
-                "requests_per_second": null,
+                "requests_per_second": null, "paused": false, "origin": "schedule",
+                "schedule_entry": 2, "until": null,
             })
         );
         assert_eq!(json["remotes"][0]["account"], json!(null));

@@ -258,7 +258,10 @@ fn everything_else_prints_what_it_got() {
     let ran = run(&served, &["submit", "c:b/a", "gov:b/", "--dry-run", "--output", "json"]);
     assert_eq!(objects(&ran.out)[0]["parts"], 3);
     let ran = run(&served, &["limits", "set", "gov", "--write-bandwidth", "unlimited"]);
-    assert!(ran.out.contains("gov     1 B/s  unlimited  unlimited"), "{}", ran.out);
+    let why = "paused by schedule entry 2, until 1970-01-01T00:01:00.000Z";
+    let line = format!("gov     1 B/s  unlimited  unlimited  {why}");
+    assert!(ran.out.contains(&line), "{}", ran.out);
+    assert!(ran.err.contains("in force until 1970-01-01T00:01:00.000Z"), "{}", ran.err);
     assert_eq!(served.fake.state().limits[0].write_bandwidth, Some(0));
     let ran = run(&served, &["drain"]);
     assert_eq!(ran.out, "draining: 1 jobs still run\n");

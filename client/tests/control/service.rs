@@ -5,11 +5,11 @@ use std::pin::Pin;
 use causeway::v1::control_server::Control;
 use causeway::v1::{
     ActionRequest, ActionResponse, DrainRequest, DrainResponse, Fault, GetLimitsRequest,
-    GetLimitsResponse, GetReceiptRequest, GetRequest, GetResponse, Job, JobState, ListRequest,
-    ListResponse, Part, PartState, Receipt, RemoteLimits, ReprioritizeRequest, SetLimitsRequest,
-    StateCount, StatusRequest, StatusResponse, SubmitManyRequest, SubmitManyResponse,
-    SubmitPrefixRequest, SubmitRequest, SubmitResponse, WatchEvent, WatchRequest,
-    submit_many_response::Outcome,
+    GetLimitsResponse, GetReceiptRequest, GetRequest, GetResponse, Job, JobState, LimitsOrigin,
+    ListRequest, ListResponse, Part, PartState, Receipt, RemoteLimits, ReprioritizeRequest,
+    SetLimitsRequest, StateCount, StatusRequest, StatusResponse, SubmitManyRequest,
+    SubmitManyResponse, SubmitPrefixRequest, SubmitRequest, SubmitResponse, WatchEvent,
+    WatchRequest, submit_many_response::Outcome,
 };
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
@@ -156,8 +156,15 @@ impl Control for Fake {
         &self,
         _: Request<GetLimitsRequest>,
     ) -> Result<Response<GetLimitsResponse>, Status> {
-        let gov =
-            RemoteLimits { remote: "gov".into(), read_bandwidth: Some(1), ..Default::default() };
+        let gov = RemoteLimits {
+            remote: "gov".into(),
+            read_bandwidth: Some(1),
+            paused: true,
+            origin: LimitsOrigin::Schedule.into(),
+            schedule_entry: Some(2),
+            until: Some(prost_types::Timestamp { seconds: 60, nanos: 0 }),
+            ..Default::default()
+        };
         Ok(Response::new(GetLimitsResponse { remotes: vec![gov] }))
     }
 

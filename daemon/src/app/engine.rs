@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
+use super::Error;
+use super::limits::{self, LimitBook};
 use crate::base::{
-    Direction, Lane, Limits, MemoryBudget, Pace, SharedObserver, Slots, chain, clock,
+    Direction, InForce, Lane, Limits, MemoryBudget, Pace, SharedObserver, Slots, chain, clock,
 };
 use crate::blob;
 use crate::config::Config;
@@ -43,13 +45,9 @@ pub(super) struct Daemon {
     retention: Duration,
     pipeline: Pipeline,
     scheduler: Arc<Scheduler>,
+    limits: LimitBook,
     /// What is wrong with a remote, by its name.
     problems: Mutex<BTreeMap<RemoteName, String>>,
-}
-
-/// Where persisted limits are kept in the ledger.
-pub(super) fn limits_key(remote: &RemoteName) -> String {
-    format!("limits/{remote}")
 }
 
 impl Daemon {
@@ -59,9 +57,10 @@ impl Daemon {
         remotes: Arc<Remotes>,
         observer: SharedObserver,
         drain_timeout: Duration,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>, Error> {
         let transfer = &config.transfer;
         let parts_max = transfer.max_parts_in_flight as usize;
+        let limits = LimitBook::new(config, &ledger, &remotes)?;
         let pipeline = Pipeline {
             ledger,
             remotes,
@@ -72,15 +71,16 @@ impl Daemon {
             parts_max,
         };
         let active_max = transfer.max_active_jobs as usize;
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             started_at: clock::now(),
             data_dir: config.data_dir.clone(),
             retention: transfer.failed_upload_retention,
             defaults: Defaults { verify: transfer.verify, if_exists: transfer.if_exists },
             scheduler: Scheduler::new(pipeline.clone(), active_max, drain_timeout),
             pipeline,
+            limits,
             problems: Mutex::default(),
-        })
+        }))
     }
 
     pub(super) fn scheduler(&self) -> &Arc<Scheduler> {
@@ -103,11 +103,8 @@ impl Daemon {
         &self.data_dir
     }
 
-    /// Puts the limits of a reloaded configuration in force.
-    pub(super) fn set_configured_limits(&self, remote: &RemoteName, limits: Limits) {
-        if let Some(remote) = self.pipeline.remotes.get(remote) {
-            remote.pace().set(limits);
-        }
+    pub(super) fn limit_book(&self) -> &LimitBook {
+        &self.limits
     }
 
     /// Whether new work is taken, as `/readyz` has it.
@@ -167,11 +164,16 @@ impl Daemon {
         }
     }
 
+    /// Switches limits when their schedules say so. Never ends.
+    pub(super) async fn follow_schedules(self: Arc<Self>) {
+        self.limits.follow().await;
+    }
+
     fn remote(&self, name: &RemoteName) -> Option<&Arc<Remote>> {
         self.pipeline.remotes.get(name)
     }
 
-    fn status_of(&self, remote: &Remote) -> RemoteStatus {
+    fn status_of(&self, remote: &Remote, limits: InForce) -> RemoteStatus {
         let identity = remote.identity();
         let admitted = |direction| {
             let lane = Lane::new(remote.name().as_str(), direction);
@@ -188,7 +190,7 @@ impl Daemon {
             credentials_expire_at: remote.credentials_expire_at(),
             read_rate: Bandwidth(remote.pace().rate(Direction::Read)),
             write_rate: Bandwidth(remote.pace().rate(Direction::Write)),
-            limits: remote.pace().limits(),
+            limits,
             read_concurrency: admitted(Direction::Read),
             write_concurrency: admitted(Direction::Write),
             problem: problems.get(remote.name()).cloned(),
@@ -291,6 +293,7 @@ impl Engine for Daemon {
 
     fn status(&self) -> EngineStatus {
         let in_flight = self.pipeline.slots.in_flight();
+        let limits = self.limits.in_force().into_iter();
         EngineStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.started_at,
@@ -298,13 +301,14 @@ impl Engine for Daemon {
             parts_in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
             memory_budget: self.pipeline.memory.budget(),
             memory_used: self.pipeline.memory.used(),
-            remotes: self.pipeline.remotes.values().map(|r| self.status_of(r)).collect(),
+            remotes: limits
+                .filter_map(|(name, limits)| Some(self.status_of(self.remote(&name)?, limits)))
+                .collect(),
         }
     }
 
-    fn limits(&self) -> Vec<(RemoteName, Limits)> {
-        let remotes = self.pipeline.remotes.iter();
-        remotes.map(|(name, remote)| (name.clone(), remote.pace().limits())).collect()
+    fn limits(&self) -> Vec<(RemoteName, InForce)> {
+        self.limits.in_force()
     }
 
     async fn set_limits(
@@ -313,16 +317,16 @@ impl Engine for Daemon {
         change: LimitsChange,
         persist: bool,
         actor: &str,
-    ) -> Result<Limits, LimitsRefused> {
-        let pace = self.remote(remote).ok_or(LimitsRefused::NoSuchRemote)?.pace();
-        let limits = change.apply(pace.limits());
-        if persist {
-            let text = serde_json::to_string(&limits).unwrap_or_default();
-            self.ledger().put_setting(&limits_key(remote), Some(text), actor).await?;
+    ) -> Result<InForce, LimitsRefused> {
+        let (now, base) = self.limits.of(remote).ok_or(LimitsRefused::NoSuchRemote)?;
+        // What a window of the schedule gives is not to be kept beyond it.
+        let kept = persist.then(|| change.apply(base));
+        if let Some(kept) = &kept {
+            let text = serde_json::to_string(kept).unwrap_or_default();
+            self.ledger().put_setting(&limits::key(remote), Some(text), actor).await?;
         }
-        pace.set(limits);
-        tracing::info!(%remote, ?limits, persist, actor, "limits changed");
-        Ok(limits)
+        self.limits.set(remote, change.apply(now.limits), kept);
+        self.limits.of(remote).map(|(now, _)| now).ok_or(LimitsRefused::NoSuchRemote)
     }
 
     fn drain(&self, on: bool) -> u32 {

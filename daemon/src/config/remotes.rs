@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::section::{Context, Section, shown};
-use super::{Quotas, RemoteConfig};
-use crate::base::Limits;
+use super::{Quotas, RemoteConfig, schedule};
+use crate::base::{Limits, Schedule};
 use crate::model::RemoteName;
 use crate::remote::{Credentials, Secret, partition_of};
 
@@ -60,7 +60,7 @@ fn remote(mut section: Section<'_>) -> Option<RemoteConfig> {
     let ec2_endpoint = endpoint("ec2_endpoint");
     let ssm_endpoint = endpoint("ssm_endpoint");
     let ca_bundle = ca_bundle(&mut section);
-    let limits = limits(section.section("limits"));
+    let (limits, schedule) = limits(section.section("limits"));
     let quotas = quotas(section.section("quotas"));
     section.finish();
     Some(RemoteConfig {
@@ -76,6 +76,7 @@ fn remote(mut section: Section<'_>) -> Option<RemoteConfig> {
         ssm_endpoint,
         ca_bundle,
         limits,
+        schedule,
         quotas,
     })
 }
@@ -171,14 +172,11 @@ fn ca_bundle(section: &mut Section<'_>) -> Option<PathBuf> {
     Some(path)
 }
 
-fn limits(mut section: Section<'_>) -> Limits {
-    let limits = Limits {
-        read_bandwidth: section.quantity("read_bandwidth"),
-        write_bandwidth: section.quantity("write_bandwidth"),
-        requests_per_second: section.number("requests_per_second", 1..=u32::MAX),
-    };
+fn limits(mut section: Section<'_>) -> (Limits, Schedule) {
+    let limits = schedule::rates(&mut section);
+    let schedule = schedule::read(&mut section);
     section.finish();
-    limits
+    (limits, schedule)
 }
 
 fn quotas(mut section: Section<'_>) -> Quotas {

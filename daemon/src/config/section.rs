@@ -38,6 +38,10 @@ impl Context {
         self.faults.into_inner()
     }
 
+    fn count(&self) -> usize {
+        self.faults.borrow().iter().count()
+    }
+
     /// `path` as seen from the file's directory.
     pub(super) fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
         self.directory.join(path)
@@ -66,11 +70,14 @@ pub(super) struct Section<'a> {
     path: String,
     table: Table,
     known: Vec<&'static str>,
+    /// Faults that were noted in sections of this file before this one began.
+    faults_before: usize,
 }
 
 impl<'a> Section<'a> {
     pub(super) fn root(context: &'a Context, table: Table) -> Self {
-        Self { context, path: String::new(), table, known: Vec::new() }
+        let faults_before = context.count();
+        Self { context, path: String::new(), table, known: Vec::new(), faults_before }
     }
 
     /// The path of `key` in this section.
@@ -122,7 +129,23 @@ impl<'a> Section<'a> {
                 Table::new()
             }
         };
-        Section { context: self.context, path, table, known: Vec::new() }
+        let faults_before = self.context.count();
+        Section { context: self.context, path, table, known: Vec::new(), faults_before }
+    }
+
+    /// The tables of the list below `key`, none where it is absent: `[[key]]`. Counted from 1.
+    pub(super) fn list(&mut self, key: &'static str) -> Vec<Section<'a>> {
+        let list = self.read(key, |value| match value {
+            Value::Array(list) => Ok(list),
+            other => Err(format!("expected a list of tables, found {}", kind(&other))),
+        });
+        let numbered = list.unwrap_or_default().into_iter().zip(1_u32..);
+        numbered.map(|(value, number)| self.below(&format!("{key}[{number}]"), value)).collect()
+    }
+
+    /// Whether something of this section is wrong, as far as it was read.
+    pub(super) fn is_faulty(&self) -> bool {
+        self.context.count() > self.faults_before
     }
 
     /// What `parse` makes of `key`; `None` where it is absent or wrong.
@@ -159,6 +182,29 @@ impl<'a> Section<'a> {
     pub(super) fn quantity<T: FromStr<Err: ToString>>(&mut self, key: &'static str) -> Option<T> {
         let expected = "a text with a unit";
         self.parsed(key, expected, |text| text.parse().map_err(|e: T::Err| e.to_string()))
+    }
+
+    /// What `parse` makes of each text of a list, or of the only one, all of it in one list.
+    pub(super) fn texts<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<Vec<T>, String>,
+    ) -> Option<Vec<T>> {
+        let text = |value: &Value| match value {
+            Value::String(text) => parse(text),
+            other => Err(format!("expected a text, found {}", kind(other))),
+        };
+        self.read(key, |value| {
+            let list = match value {
+                Value::Array(list) => list,
+                one => vec![one],
+            };
+            if list.is_empty() {
+                return Err("is empty".to_owned());
+            }
+            let parsed: Result<Vec<_>, _> = list.iter().map(text).collect();
+            Ok(parsed?.into_iter().flatten().collect())
+        })
     }
 
     /// One of `words`.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
-use crate::base::Limits;
+use crate::base::{InForce, Limits};
 use crate::ledger;
 use crate::model::{
     Bandwidth, Failure, IfExists, JobId, Live, ObjectAddress, ObjectRef, RemoteName, Timestamp,
@@ -54,7 +54,7 @@ pub trait Engine: Send + Sync + 'static {
     fn status(&self) -> EngineStatus;
 
     /// The limits in force, by remote, in the order of their names.
-    fn limits(&self) -> Vec<(RemoteName, Limits)>;
+    fn limits(&self) -> Vec<(RemoteName, InForce)>;
 
     /// Puts other limits in force, at once, and answers all that are then in force on the remote.
     ///
@@ -66,7 +66,7 @@ pub trait Engine: Send + Sync + 'static {
         change: LimitsChange,
         persist: bool,
         actor: &str,
-    ) -> Result<Limits, LimitsRefused>;
+    ) -> Result<InForce, LimitsRefused>;
 
     /// Takes no new work (`true`), or takes it again, and answers how many jobs run.
     fn drain(&self, on: bool) -> u32;
@@ -145,7 +145,7 @@ pub struct RemoteStatus {
     pub read_rate: Bandwidth,
     /// Over the last seconds.
     pub write_rate: Bandwidth,
-    pub limits: Limits,
+    pub limits: InForce,
     /// Parts at once that the adaptive limit admits.
     pub read_concurrency: u32,
     pub write_concurrency: u32,

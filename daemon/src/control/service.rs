@@ -152,7 +152,7 @@ impl Service {
         let remote = request.remote.parse().map_err(|fault| Invalid::new("remote", fault))?;
         let changed = self.engine.set_limits(&remote, change, request.persist, actor).await;
         let limits = changed.map_err(|refused| convert::limits_refused(&remote, &refused))?;
-        tracing::info!(%remote, ?limits, actor, persist = request.persist, "limits changed");
+        tracing::info!(%remote, limits = ?limits.limits, actor, persist = request.persist, "limits changed");
         Ok(v1::GetLimitsResponse { remotes: vec![convert::limits(&remote, limits)] })
     }
 

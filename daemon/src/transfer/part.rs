@@ -41,6 +41,8 @@ enum Miss {
     Stalled(&'static str),
     /// The target takes this part much slower than the others.
     Outpaced,
+    /// A side's schedule lets nothing pass any more.
+    Closed,
     /// The target's checksum of the part is not ours.
     Corrupt {
         ours: u64,
@@ -63,6 +65,11 @@ impl Transfer {
         let (mut attempts, mut bytes_sent) = (0, 0);
         let mut arrived = self.live.acknowledged();
         loop {
+            if self.is_closed() {
+                // Hours may pass: others need it.
+                permit = None;
+                self.open().await?;
+            }
             let held = match permit.take() {
                 Some(held) => held,
                 None => self.stop.or_soon(self.seat.acquire()).await?,
@@ -86,6 +93,9 @@ impl Transfer {
             held.conclude(miss.verdict());
             // Whoever waits for credentials holds nothing that others need.
             drop(memory);
+            if matches!(miss, Miss::Closed) {
+                continue;
+            }
             let (side, failure) = self.tell(&miss, &work);
             let before = std::mem::replace(&mut arrived, self.live.acknowledged());
             if arrived != before {
@@ -121,6 +131,7 @@ impl Transfer {
             answer = upload => answer.map_err(Miss::from),
             stalled = trace.pulse.stalled() => Err(Miss::Stalled(stalled)),
             () = outpaced_by_write(&under_way, &trace) => Err(Miss::Outpaced),
+            () = self.closed_for_long() => Err(Miss::Closed),
         };
         let result = answer.and_then(|ack| agree(&trace, ack));
         match &result {
@@ -168,6 +179,11 @@ impl Transfer {
                 FailureClass::Transient,
                 "the target takes it much slower than the job's other parts".into(),
                 "it is sent again on a fresh connection",
+            ),
+            Miss::Closed => target(
+                FailureClass::Transient,
+                "a side's schedule lets nothing pass".into(),
+                "it goes on when the schedule does",
             ),
             Miss::Corrupt { ours, theirs } => target(
                 FailureClass::Corrupt,
@@ -229,6 +245,7 @@ impl Miss {
             Self::Read(_)
             | Self::Write(_)
             | Self::Outpaced
+            | Self::Closed
             | Self::Corrupt { .. }
             | Self::Internal(_) => Verdict::Unknown,
         }
@@ -238,9 +255,11 @@ impl Miss {
         match self {
             Self::Read(error) => error.into_fault(side, failure),
             Self::Write(error) => Fault::of_request(&error, side),
-            Self::Stalled(_) | Self::Outpaced | Self::Corrupt { .. } | Self::Internal(_) => {
-                Fault::failed(failure)
-            }
+            Self::Stalled(_)
+            | Self::Outpaced
+            | Self::Closed
+            | Self::Corrupt { .. }
+            | Self::Internal(_) => Fault::failed(failure),
         }
     }
 }

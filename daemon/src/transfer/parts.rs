@@ -143,13 +143,18 @@ impl Transfer {
         let mut look = tokio::time::interval(peers::LOOK_EVERY);
         loop {
             let stopping = self.stop.is_stopping();
-            if !stopping && !work.is_empty() && running.len() < self.parts_max {
+            if !stopping && !work.is_empty() && running.is_empty() && self.is_closed() {
+                acquiring = None;
+                self.open().await?;
+            }
+            let starting = !stopping && !self.is_closed();
+            if starting && !work.is_empty() && running.len() < self.parts_max {
                 let transfer = Arc::clone(self);
                 let acquire = || Box::pin(async move { transfer.seat.acquire().await }) as _;
                 acquiring.get_or_insert_with(acquire);
             } else {
                 acquiring = None;
-                if running.is_empty() {
+                if running.is_empty() && (starting || stopping || work.is_empty()) {
                     let whole = work.is_empty() && !stopped;
                     return if whole { Ok(()) } else { Err(Fault::Stopped) };
                 }

@@ -101,6 +101,7 @@ impl Transfer {
     async fn hash_back(&self, origin: Origin, range: ByteRange) -> Result<PartDigest, Fault> {
         let mut budget = Budget::default();
         loop {
+            self.open().await?;
             let permit = self.stop.or_soon(self.seat.acquire()).await?;
             let memory = self.stop.or_soon(self.memory.reserve(PART_MEMORY)).await?;
             let error = match self.stop.or_now(self.hash_range(origin.clone(), range)).await? {

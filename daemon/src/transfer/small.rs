@@ -31,6 +31,7 @@ impl Transfer {
 
     /// Reads a small object whole.
     pub(super) async fn hold(&self, source: &PinnedObject) -> Result<Held, Fault> {
+        self.open().await?;
         let memory = self.stop.or_soon(self.memory.reserve(source.size)).await?;
         let pinned = Arc::new(source.clone());
         let mut budget = Budget::default();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
-use sandbox::{Attributes, DaemonConfig, Endpoint, EndpointOptions};
+use sandbox::{Action, Attributes, DaemonConfig, Endpoint, EndpointOptions, Fault};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -68,6 +68,18 @@ impl World {
         let gov = Endpoint::start(gov).await?;
         let config = DaemonConfig::new(dir.path(), &commercial, &gov)?;
         Ok(Self { dir, commercial, gov, config })
+    }
+
+    /// A world whose target takes its time, so that a job can be caught while it runs: the image is
+    /// `ami-0abc.bin`.
+    pub async fn slow() -> Result<(Self, Daemon, Vec<u8>)> {
+        let mut world = Self::new().await?;
+        world.config.set("transfer.max_parts_in_flight", 2)?;
+        let bytes = images(96 << 20);
+        world.put("ami-0abc.bin", bytes.clone()).await?;
+        world.gov.faults([Fault::on("UploadPart", Action::DelayMs(150))]);
+        let daemon = world.start().await?;
+        Ok((world, daemon, bytes))
     }
 
     /// Where this world's files are.

@@ -163,7 +163,7 @@ pub struct SetLimits {
     /// A whole number, or `unlimited`
     #[arg(long, value_name = "N", value_parser = values::requests)]
     pub requests_per_second: Option<u32>,
-    /// Keep the change across restarts of the daemon
+    /// Keep the change across restarts of the daemon, for the time outside of the schedule's entries
     #[arg(long)]
     pub persist: bool,
 }

@@ -3,7 +3,7 @@
 use causeway_proto::v1;
 
 use super::{Invalid, timestamp, words};
-use crate::base::Limits;
+use crate::base::{InForce, Origin};
 use crate::control::engine::{LimitsChange, RemoteStatus};
 use crate::ledger::Counts;
 use crate::model::{Bandwidth, JobState, RemoteName};
@@ -37,12 +37,23 @@ pub fn remote_status(remote: RemoteStatus) -> v1::RemoteStatus {
 }
 
 /// The limits of one remote.
-pub fn limits(remote: &RemoteName, limits: Limits) -> v1::RemoteLimits {
+pub fn limits(remote: &RemoteName, in_force: InForce) -> v1::RemoteLimits {
+    let InForce { limits, paused, origin, until } = in_force;
+    let (origin, schedule_entry) = match origin {
+        Origin::Configured => (v1::LimitsOrigin::Configured, None),
+        Origin::Persisted => (v1::LimitsOrigin::Persisted, None),
+        Origin::Schedule(entry) => (v1::LimitsOrigin::Schedule, Some(entry)),
+        Origin::Live => (v1::LimitsOrigin::Live, None),
+    };
     v1::RemoteLimits {
         remote: remote.to_string(),
         read_bandwidth: limits.read_bandwidth.map(|rate| rate.0),
         write_bandwidth: limits.write_bandwidth.map(|rate| rate.0),
         requests_per_second: limits.requests_per_second,
+        paused,
+        origin: origin.into(),
+        schedule_entry,
+        until: until.map(timestamp),
     }
 }
 
@@ -52,7 +63,7 @@ pub fn limits(remote: &RemoteName, limits: Limits) -> v1::RemoteLimits {
 /// Where there is no such remote.
 pub fn remote_limits(
     asked: &str,
-    all: Vec<(RemoteName, Limits)>,
+    all: Vec<(RemoteName, InForce)>,
 ) -> Result<Vec<v1::RemoteLimits>, Invalid> {
     let names: Vec<String> = all.iter().map(|(name, _)| name.to_string()).collect();
     let found: Vec<_> = all
@@ -97,6 +108,7 @@ pub fn limits_change(request: &v1::SetLimitsRequest) -> Result<LimitsChange, Inv
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Limits;
 
     fn request() -> v1::SetLimitsRequest {
         v1::SetLimitsRequest { remote: "com".to_owned(), ..Default::default() }
@@ -124,9 +136,22 @@ mod tests {
     }
 
     #[test]
+    fn limits_say_why_they_are_in_force() {
+        let name: RemoteName = "com".parse().expect("legal");
+        let (origin, until) = (Origin::Schedule(2), Some(crate::model::Timestamp(5_000)));
+        let paused = InForce { limits: Limits::default(), paused: true, origin, until };
+        let shown = limits(&name, paused);
+        assert_eq!((shown.paused, shown.origin()), (true, v1::LimitsOrigin::Schedule));
+        assert_eq!(shown.schedule_entry, Some(2));
+        assert_eq!(shown.until.map(|until| until.seconds), Some(5));
+    }
+
+    #[test]
     fn an_unknown_remote_is_told_the_known_ones() {
         let names = ["com", "gov"].map(|name| name.parse::<RemoteName>().expect("legal"));
-        let all: Vec<_> = names.into_iter().map(|name| (name, Limits::default())).collect();
+        let (limits, origin) = (Limits::default(), Origin::Configured);
+        let in_force = InForce { limits, paused: false, origin, until: None };
+        let all: Vec<_> = names.into_iter().map(|name| (name, in_force)).collect();
         assert_eq!(remote_limits("", all.clone()).expect("all").len(), 2);
         assert_eq!(remote_limits("gov", all.clone()).expect("one")[0].remote, "gov");
         let refused = remote_limits("mars", all).expect_err("no such remote").to_string();

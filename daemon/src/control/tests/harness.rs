@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::base::{Limits, NoObserver};
+use crate::base::{InForce, Limits, NoObserver, Origin};
 use crate::control::*;
 use crate::ledger::{Lanes, Ledger};
 use crate::model::{
@@ -60,6 +60,10 @@ fn object(address: &ObjectAddress) -> ObjectRef {
         etag: "abc".to_owned(),
         size: 100 << 20,
     }
+}
+
+fn in_force(limits: Limits) -> InForce {
+    InForce { limits, paused: false, origin: Origin::Live, until: None }
 }
 
 #[async_trait]
@@ -131,7 +135,7 @@ impl Engine for Fake {
             credentials_expire_at: Some(Timestamp(1_000)),
             read_rate: Bandwidth(5),
             write_rate: Bandwidth(6),
-            limits: self.told().limits,
+            limits: in_force(self.told().limits),
             read_concurrency: 7,
             write_concurrency: 8,
             problem: None,
@@ -147,8 +151,9 @@ impl Engine for Fake {
         }
     }
 
-    fn limits(&self) -> Vec<(RemoteName, Limits)> {
-        vec![(name("com"), self.told().limits), (name("gov"), Limits::default())]
+    fn limits(&self) -> Vec<(RemoteName, InForce)> {
+        let com = in_force(self.told().limits);
+        vec![(name("com"), com), (name("gov"), in_force(Limits::default()))]
     }
 
     async fn set_limits(
@@ -157,14 +162,14 @@ impl Engine for Fake {
         change: LimitsChange,
         persist: bool,
         _: &str,
-    ) -> Result<Limits, LimitsRefused> {
+    ) -> Result<InForce, LimitsRefused> {
         if remote.as_str() != "com" {
             return Err(LimitsRefused::NoSuchRemote);
         }
         let mut told = self.told();
         told.limits = change.apply(told.limits);
         told.persisted = persist;
-        Ok(told.limits)
+        Ok(in_force(told.limits))
     }
 
     fn drain(&self, on: bool) -> u32 {

@@ -134,6 +134,8 @@ async fn limits_are_changed_one_by_one() {
         read_bandwidth: None,
         write_bandwidth: Some(70),
         requests_per_second: Some(5),
+        origin: v1::LimitsOrigin::Live.into(),
+        ..Default::default()
     };
     assert_eq!(answer.remotes, std::slice::from_ref(&expected));
     assert!(daemon.engine.told().persisted);

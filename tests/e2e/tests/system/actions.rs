@@ -2,23 +2,12 @@
 //! and what scripts rely on: idempotency keys, prefixes, dry runs, exit codes.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{Daemon, LogCheck, World, images};
+use e2e::{LogCheck, World, images};
 use sandbox::{Action, Fault, Side};
 use serde_json::Value;
 
 const SOURCE: &str = "commercial:images/ami-0abc.bin";
 const TARGET: &str = "gov:landing/ami-0abc.bin";
-
-/// A world whose target takes its time, so that a job can be caught while it runs.
-async fn slow_world() -> Result<(World, Daemon, Vec<u8>)> {
-    let mut world = World::new().await?;
-    world.config.set("transfer.max_parts_in_flight", 2)?;
-    let bytes = images(96 << 20);
-    world.put("ami-0abc.bin", bytes.clone()).await?;
-    world.gov.faults([Fault::on("UploadPart", Action::DelayMs(150))]);
-    let daemon = world.start().await?;
-    Ok((world, daemon, bytes))
-}
 
 fn has_parts(job: &Value) -> bool {
     job["parts_done"].as_u64() >= Some(2)
@@ -26,7 +15,7 @@ fn has_parts(job: &Value) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_job_keeps_its_parts_and_goes_on_when_resumed() -> Result<()> {
-    let (world, daemon, bytes) = slow_world().await?;
+    let (world, daemon, bytes) = World::slow().await?;
     let id = world.submit(&[SOURCE, TARGET]).await?;
     world.until(&id, has_parts).await?;
     world.causeway(&["pause", &id]).await?.expect_code(0)?;
@@ -46,7 +35,7 @@ async fn a_paused_job_keeps_its_parts_and_goes_on_when_resumed() -> Result<()> {
 /// Nothing is deleted at a target: so it is told what a cancel came too late for.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_that_comes_after_the_object_was_published_says_so() -> Result<()> {
-    let (world, daemon, bytes) = slow_world().await?;
+    let (world, daemon, bytes) = World::slow().await?;
     // The probe, a multipart upload too, is aborted and not completed.
     let lost = Action::StallMs(3_600_000);
     world.gov.faults([Fault::on("CompleteMultipartUpload", lost).side(Side::Response)]);
@@ -69,7 +58,7 @@ async fn a_cancel_that_comes_after_the_object_was_published_says_so() -> Result<
 /// A cancel ends, whatever the target says or does not say.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_that_cannot_see_what_was_published_says_that() -> Result<()> {
-    let (world, daemon, _) = slow_world().await?;
+    let (world, daemon, _) = World::slow().await?;
     let lost = Fault::on("CompleteMultipartUpload", Action::StallMs(3_600_000));
     world.gov.faults([lost.clone().side(Side::Response)]);
     let id = world.submit(&[SOURCE, TARGET]).await?;
@@ -86,7 +75,7 @@ async fn a_cancel_that_cannot_see_what_was_published_says_that() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_job_leaves_nothing_at_the_target() -> Result<()> {
-    let (world, daemon, bytes) = slow_world().await?;
+    let (world, daemon, bytes) = World::slow().await?;
     let id = world.submit(&[SOURCE, TARGET, "--label", "batch=7"]).await?;
     world.until(&id, has_parts).await?;
     world.causeway(&["cancel", "--label", "batch=7"]).await?.expect_code(0)?;
@@ -104,7 +93,7 @@ async fn a_cancelled_job_leaves_nothing_at_the_target() -> Result<()> {
 /// The worker that aborts is told of the cancel, too: it must not be stopped by it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_over_a_long_path_is_one_more_claim() -> Result<()> {
-    let (world, daemon, _) = slow_world().await?;
+    let (world, daemon, _) = World::slow().await?;
     world.gov.faults([
         Fault::on("UploadPart", Action::DelayMs(150)),
         Fault::on("AbortMultipartUpload", Action::DelayMs(300)),
@@ -122,7 +111,7 @@ async fn a_cancel_over_a_long_path_is_one_more_claim() -> Result<()> {
 /// A job that failed for a reason that went away continues from its parts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_job_is_retried_from_its_parts() -> Result<()> {
-    let (world, daemon, bytes) = slow_world().await?;
+    let (world, daemon, bytes) = World::slow().await?;
     world.gov.faults([
         Fault::on("UploadPart", Action::DelayMs(50)),
         Fault::on("UploadPart", Action::Status("AccessDenied".into())).part(7),
@@ -146,7 +135,7 @@ async fn a_failed_job_is_retried_from_its_parts() -> Result<()> {
 /// A large job that came first does not hold up a small one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_job_overtakes_a_large_one() -> Result<()> {
-    let (world, daemon, _) = slow_world().await?;
+    let (world, daemon, _) = World::slow().await?;
     world.put("small.bin", images(3 << 20)).await?;
     world.gov.faults([Fault::on("UploadPart", Action::DelayMs(500))]);
     let large = world.submit(&[SOURCE, TARGET, "--part-size", "8MiB"]).await?;
@@ -185,7 +174,7 @@ async fn the_higher_priority_runs_first() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_idempotency_key_is_the_same_job() -> Result<()> {
-    let (world, daemon, _) = slow_world().await?;
+    let (world, daemon, _) = World::slow().await?;
     let args = [SOURCE, TARGET, "--idempotency-key", "monday"];
     let first = world.submit(&args).await?;
     ensure!(world.submit(&args).await? == first, "another job was made");
@@ -225,7 +214,7 @@ async fn a_prefix_is_carried_object_by_object() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_says_what_would_be_done_and_does_nothing() -> Result<()> {
-    let (world, daemon, _) = slow_world().await?;
+    let (world, daemon, _) = World::slow().await?;
     let plan = world.json(&["submit", SOURCE, "gov:landing/", "--dry-run"]).await?;
     ensure!(plan["parts"] == 6 && plan["bytes_to_send"] == 96 << 20, "{plan}");
     ensure!(plan["target"]["key"] == "ami-0abc.bin", "{plan}");
@@ -240,7 +229,7 @@ async fn a_dry_run_says_what_would_be_done_and_does_nothing() -> Result<()> {
 /// A limit set while it runs holds from then on, and with `--persist` after a restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_changed_live_and_kept() -> Result<()> {
-    let (world, daemon, _) = slow_world().await?;
+    let (world, daemon, _) = World::slow().await?;
     let set = ["limits", "set", "gov", "--write-bandwidth", "8MiB/s", "--persist"];
     world.causeway(&set).await?.expect_code(0)?;
     let began = std::time::Instant::now();
@@ -257,7 +246,7 @@ async fn limits_are_changed_live_and_kept() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draining_daemon_finishes_and_takes_nothing_new() -> Result<()> {
-    let (world, daemon, bytes) = slow_world().await?;
+    let (world, daemon, bytes) = World::slow().await?;
     let id = world.submit(&[SOURCE, TARGET]).await?;
     world.until(&id, has_parts).await?;
     world.causeway(&["drain"]).await?.expect_code(0)?;

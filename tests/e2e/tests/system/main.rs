@@ -13,6 +13,7 @@ mod faults;
 mod idempotency;
 mod identity;
 mod kill_loop;
+mod limits;
 mod observe;
 mod peers;
 mod reaper;

@@ -76,7 +76,11 @@ pub const LIMITS_SET: &str = "\
 Examples:
   causeway limits set gov --write-bandwidth 600MiB/s
   causeway limits set commercial --read-bandwidth 5Gbit/s --requests-per-second 2000 --persist
-  causeway limits set gov --write-bandwidth unlimited";
+  causeway limits set gov --write-bandwidth unlimited
+
+What is set holds at once, over the schedule, until the schedule next changes something: it also ends
+a pause. Without a schedule it holds until the daemon restarts or reloads. With --persist it also takes
+the place of the configuration's limits, outside of the schedule's entries, for good.";
 
 pub const RECEIPT: &str = "\
 Examples:

@@ -102,8 +102,15 @@ pub async fn limits(client: &Client, out: &mut Out, arguments: &Limits) -> anyho
         Some(LimitsCommand::Set(set)) => client.set_limits(change(set)).await?,
     };
     print_limits(out, &limits)?;
-    if let Some(LimitsCommand::Set(SetLimits { persist: false, .. })) = &arguments.command {
-        print::note("in force until the daemon restarts; --persist keeps it");
+    if let Some(LimitsCommand::Set(SetLimits { persist, .. })) = &arguments.command {
+        let until = limits.first().and_then(|limits| view::time(limits.until.as_ref()));
+        match (until, persist) {
+            (Some(until), _) => {
+                print::note(format!("in force until {until}, when the schedule changes it"));
+            }
+            (None, false) => print::note("in force until the daemon restarts; --persist keeps it"),
+            (None, true) => {}
+        }
     }
     Ok(Exit::Done)
 }
@@ -125,7 +132,7 @@ fn print_limits(out: &mut Out, limits: &[RemoteLimits]) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let mut table = table::new(&["REMOTE", "READ", "WRITE", "REQUESTS"]);
+    let mut table = table::new(&["REMOTE", "READ", "WRITE", "REQUESTS", "WHY"]);
     for remote in limits {
         let rate = |limit: Option<u64>| limit.map_or_else(unlimited, format_rate);
         let requests = remote.requests_per_second.map(|requests| format!("{requests}/s"));
@@ -134,9 +141,23 @@ fn print_limits(out: &mut Out, limits: &[RemoteLimits]) -> anyhow::Result<()> {
             table::cell(&rate(remote.read_bandwidth)),
             table::cell(&rate(remote.write_bandwidth)),
             table::cell(&requests.unwrap_or_else(unlimited)),
+            table::cell(&why(remote)),
         ]);
     }
     out.write(&table::text(&table))
+}
+
+/// `schedule entry 2, until 2026-11-21T17:00:00.000Z`.
+fn why(limits: &RemoteLimits) -> String {
+    let mut text = if limits.paused { "paused by ".to_owned() } else { String::new() };
+    text.push_str(limits.origin().word().unwrap_or("-"));
+    if let Some(entry) = limits.schedule_entry {
+        text.push_str(&format!(" entry {entry}"));
+    }
+    if let Some(until) = view::time(limits.until.as_ref()) {
+        text.push_str(&format!(", until {until}"));
+    }
+    text
 }
 
 pub async fn drain(client: &Client, out: &mut Out, undo: bool) -> anyhow::Result<Exit> {

@@ -1,0 +1,208 @@
+//! Which limits are in force at each remote: the one place that switches them.
+//!
+//! The clock on the wall is looked at once a minute at the least, so that a clock that was set, or a
+//! host that slept, does not leave yesterday's limits in force.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::Error;
+use crate::base::{InForce, Limits, Rules, clock};
+use crate::config::{Config, RemoteConfig};
+use crate::ledger::Ledger;
+use crate::model::{RemoteName, Timestamp};
+use crate::pipeline::Remotes;
+
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// A clock may be behind the timer by a little: one more look costs nothing.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// The rules of all remotes.
+#[derive(Debug)]
+pub(super) struct LimitBook {
+    remotes: Arc<Remotes>,
+    pages: Mutex<BTreeMap<RemoteName, Page>>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Page {
+    rules: Rules,
+    in_force: Option<InForce>,
+}
+
+impl LimitBook {
+    /// The configuration's rules, with what was persisted in the ledger.
+    pub(super) fn new(
+        config: &Config,
+        ledger: &Ledger,
+        remotes: &Arc<Remotes>,
+    ) -> Result<Self, Error> {
+        let mut pages = BTreeMap::new();
+        for (name, remote) in &config.remotes {
+            let persisted = persisted(ledger, name)?;
+            let rules = Rules::new(remote.limits, remote.schedule.clone(), persisted);
+            pages.insert(name.clone(), Page { rules, in_force: None });
+        }
+        let book =
+            Self { remotes: Arc::clone(remotes), pages: Mutex::new(pages), changed: Notify::new() };
+        book.enforce();
+        Ok(book)
+    }
+
+    /// Switches limits when their time comes. Never ends.
+    pub(super) async fn follow(&self) {
+        loop {
+            let next =
+                self.enforce().map(|at| Duration::from_millis(at.millis_since(clock::now())));
+            let wait = next.map_or(LOOK_EVERY, |wait| (wait + LOOK_AGAIN).min(LOOK_EVERY));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.changed.notified() => {}
+            }
+        }
+    }
+
+    /// The limits in force, by remote.
+    pub(super) fn in_force(&self) -> Vec<(RemoteName, InForce)> {
+        let now = clock::now();
+        let mut pages = self.lock();
+        pages.iter_mut().map(|(name, page)| (name.clone(), page.rules.in_force(now))).collect()
+    }
+
+    /// The same of one remote, and what it is outside of any window.
+    pub(super) fn of(&self, name: &RemoteName) -> Option<(InForce, Limits)> {
+        let mut pages = self.lock();
+        let rules = &mut pages.get_mut(name)?.rules;
+        Some((rules.in_force(clock::now()), rules.base()))
+    }
+
+    /// Limits that a person sets, and those to keep.
+    pub(super) fn set(&self, name: &RemoteName, limits: Limits, kept: Option<Limits>) {
+        self.change(name, |rules| rules.set(limits, kept, clock::now()));
+    }
+
+    /// What a reloaded configuration says. What was set live is over, what was persisted stays.
+    pub(super) fn reload(&self, name: &RemoteName, remote: &RemoteConfig) {
+        self.change(name, |rules| rules.reload(remote.limits, remote.schedule.clone()));
+    }
+
+    fn change(&self, name: &RemoteName, change: impl FnOnce(&mut Rules)) {
+        if let Some(page) = self.lock().get_mut(name) {
+            change(&mut page.rules);
+        }
+        self.enforce();
+        self.changed.notify_one();
+    }
+
+    /// Puts in force what holds now, and says when that changes next.
+    fn enforce(&self) -> Option<Timestamp> {
+        let now = clock::now();
+        let mut next = None;
+        for (name, page) in self.lock().iter_mut() {
+            let found = page.rules.in_force(now);
+            next = found.until.into_iter().chain(next).min();
+            if page.in_force.replace(found) == Some(found) {
+                continue;
+            }
+            let InForce { limits, paused, origin, until } = found;
+            let Some(remote) = self.remotes.get(name) else { continue };
+            let until = until.map(clock::rfc3339);
+            remote.pace().set(limits);
+            remote.pace().close(paused.then(|| match &until {
+                Some(until) => format!("{name} is paused by its schedule until {until}"),
+                None => format!("{name} is paused by its schedule"),
+            }));
+            tracing::info!(remote = %name, ?limits, paused, ?origin, until, "limits in force");
+        }
+        next
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<RemoteName, Page>> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where persisted limits are kept in the ledger.
+pub(super) fn key(remote: &RemoteName) -> String {
+    format!("limits/{remote}")
+}
+
+/// Limits that were set with `--persist`; they outlive the configuration's.
+fn persisted(ledger: &Ledger, name: &RemoteName) -> Result<Option<Limits>, Error> {
+    let text = ledger.setting(&key(name))?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+    use jiff::{ToSpan as _, Zoned};
+
+    use super::*;
+    use crate::base::schedule::{Entry, Rule, Schedule};
+    use crate::base::{NoObserver, Pace};
+    use crate::model::Bandwidth;
+    use crate::remote::{Credentials, Options, Remote};
+
+    fn read(rate: u64) -> Limits {
+        Limits { read_bandwidth: Some(Bandwidth(rate)), ..Limits::default() }
+    }
+
+    /// A window from a second on, for a second.
+    fn soon() -> Entry {
+        let now = Zoned::now().with_time_zone(TimeZone::UTC);
+        let time = |seconds: i64| now.checked_add(seconds.seconds()).expect("in range").time();
+        let (from, to) = (time(1), Some(time(2)));
+        let days = std::iter::successors(Some(now.weekday()), |day| Some(day.next()));
+        let rule = Rule::Limits(read(7));
+        Entry { days: days.take(7).collect(), from, to, zone: TimeZone::UTC, rule }
+    }
+
+    async fn until(pace: &Pace, limits: Limits) {
+        let switched = async {
+            while pace.limits() != limits {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), switched).await.expect("it is switched");
+    }
+
+    /// By the real clock, to the second: both ends of a window, and a reload in front of it.
+    #[tokio::test]
+    async fn limits_are_switched_at_both_ends_of_a_window() {
+        let name: RemoteName = "gov".parse().expect("legal");
+        let options = Options {
+            name: name.clone(),
+            region: "us-gov-west-1".into(),
+            credentials: Credentials::Imds,
+            expected_account: None,
+            fips: false,
+            dual_stack: false,
+            path_style: false,
+            s3_endpoint: Some("https://localhost:1".into()),
+            sts_endpoint: None,
+            ca_bundle: None,
+            limits: Limits::default(),
+        };
+        let remote = Remote::build(options, Arc::new(NoObserver)).await.expect("legal");
+        let pace = Arc::clone(remote.pace());
+        let remotes = Arc::new(Remotes::from([(name.clone(), Arc::new(remote))]));
+        let rules = Rules::new(read(1), Schedule::default(), None);
+        let pages = Mutex::new(BTreeMap::from([(name.clone(), Page { rules, in_force: None })]));
+        let book = Arc::new(LimitBook { remotes, pages, changed: Notify::new() });
+        let following = tokio::spawn({
+            let book = Arc::clone(&book);
+            async move { book.follow().await }
+        });
+        until(&pace, read(1)).await;
+        book.change(&name, |rules| rules.reload(read(2), Schedule::new(vec![soon()])));
+        assert_eq!(pace.limits(), read(2));
+        until(&pace, read(7)).await;
+        until(&pace, read(2)).await;
+        following.abort();
+    }
+}
