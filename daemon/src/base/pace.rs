@@ -4,9 +4,9 @@
 //! kernel's buffers hold, which together are 1 to 2 % on the wire and a moment at the start.
 //!
 //! # Invariants
-//! - Over any ten seconds no more passes than the limit and 0.7 % of it, and while more is wanted no
+//! - Over any ten seconds no more passes than the limit and 0.9 % of it, and while more is wanted no
 //!   less than 97 % of it. A request is a whole one: of those, one more at the most.
-//! - A change of limits reaches every waiter within a burst, a twentieth of a second.
+//! - A change of limits reaches every waiter within a burst, 80 ms.
 //! - Jobs share a limit by the weight of their priority, however many parts each has in flight.
 
 mod gate;
