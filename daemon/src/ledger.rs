@@ -2,8 +2,8 @@
 //! checked transition of [`Job`], and is on disk before anyone is told.
 //!
 //! # Crash consistency
-//! A change is one transaction over all trees ([`book`]), put on disk with all others of its moment
-//! by the group commit ([`flush`]), which answers last. A crash before that leaves the change done
+//! A change is staged whole ([`book`]) and put on disk with all others of its moment, in one transaction
+//! over all trees, by the group commit ([`flush`]), which answers last. A crash before that leaves the change done
 //! or not done, never in part, and nobody was told. Dropping a future of this module takes nothing
 //! back: what was committed becomes durable all the same.
 //!
@@ -23,9 +23,11 @@ mod backup;
 mod book;
 mod claim;
 mod error;
+mod events;
 mod flush;
 mod key;
 mod lock;
+mod outbox;
 mod parts;
 mod query;
 mod rebuild;
@@ -34,6 +36,7 @@ mod replay;
 mod seal;
 mod secret;
 mod space;
+mod staged;
 mod store;
 mod submit;
 mod uploads;
@@ -62,13 +65,13 @@ use flush::{Flusher, Ticket};
 use lock::Lock;
 use rebuild::Rebuilt;
 use secret::Secrets;
-use store::{Store, Table};
+use store::Table;
 use writable::Writable;
 
 /// What tests make small.
 #[derive(Debug, Clone, Copy)]
 struct Tuning {
-    events_kept: u64,
+    events_kept: usize,
     free_bytes_min: u64,
     reserve_bytes: u64,
     segment_bytes: u64,
@@ -77,7 +80,7 @@ struct Tuning {
 impl Default for Tuning {
     fn default() -> Self {
         Self {
-            events_kept: 65_536,
+            events_kept: 16_384,
             free_bytes_min: space::FREE_BYTES_MIN,
             reserve_bytes: space::RESERVE_BYTES,
             segment_bytes: audit::SEGMENT_BYTES,
@@ -119,24 +122,23 @@ impl Ledger {
         let had_log = !audit::segment::list(&audit_dir).map_err(not_writable)?.is_empty();
         let mut audit = Audit::open(&audit_dir, tuning.segment_bytes)?;
         let secrets = Secrets::open(dir)?;
-        let (store, rebuilt) = rebuild::open(dir, had_log, audit.last_seq(), &secrets)?;
-        let store = Arc::new(store);
-        catch_up(&mut audit, &store)?;
+        let opened = rebuild::open(dir, had_log, audit.last_seq(), &secrets)?;
+        let store = Arc::new(opened.store);
+        outbox::catch_up(&mut audit, &store)?;
         secrets
             .sweep(|id| !matches!(store.job(id), Ok(job) if job.as_ref().is_none_or(is_over)))?;
         let book = Book::open(&store, audit.last_seq())?;
-        let flusher = Flusher::start(store.clone(), audit, book.cursor(), observer);
-        let flusher = flusher.map_err(not_writable)?;
+        let flusher = Flusher::start(store.clone(), audit, book.cursor(), observer)?;
         let inner = Inner {
             instance: hex::encode(rand::random::<[u8; 16]>()),
             book: Mutex::new(book),
-            desk: Desk::new(dir.to_owned(), store, flusher, tuning)?,
+            desk: Desk::new(dir.to_owned(), store, flusher, tuning, opened.states),
             secrets,
             writable: Writable::default(),
             _lock: lock,
         };
         let ledger = Self { inner: Arc::new(inner) };
-        if let Some(rebuilt) = rebuilt {
+        if let Some(rebuilt) = opened.rebuilt {
             ledger.tell(&rebuilt)?;
         }
         Ok(ledger)
@@ -361,25 +363,6 @@ impl fmt::Debug for Ledger {
 /// Whether nothing more happens to the job unless a person asks.
 fn is_over(job: &Job) -> bool {
     job.state.is_terminal()
-}
-
-/// Writes the lines that a crash may have kept from the audit log.
-fn catch_up(audit: &mut Audit, store: &Store) -> Result<(), Error> {
-    let entries = store.tree(Table::Outbox).iter().map(|item| {
-        let (_, value) = item.map_err(Error::Storage)?;
-        record::decode(&value, || "an entry of the audit outbox".into())
-    });
-    let entries = entries.collect::<Result<Vec<Entry>, _>>()?;
-    let due = audit.last_seq() + 1;
-    if let Some(first) = entries.first().filter(|first| first.seq > due) {
-        // The jobs are all here; what is lost is that they could be made again from the log.
-        tracing::error!(
-            from = due,
-            to = first.seq - 1,
-            "lines of the audit log are lost: put the log back from a backup"
-        );
-    }
-    audit.append(&entries).map_err(|error| Error::Audit(Arc::new(error)))
 }
 
 #[cfg(test)]

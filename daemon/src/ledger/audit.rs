@@ -27,7 +27,7 @@ use serde::Deserialize;
 
 use super::Error;
 use crate::integrity;
-pub(super) use entry::{Entry, Standing, UNSEEN_MAX, step};
+pub(super) use entry::{Entry, Standing, Text, UNSEEN_MAX, step};
 use segment::{Segment, last_line};
 
 /// A segment that is larger than this is followed by a new one.
@@ -81,7 +81,7 @@ impl Audit {
     ///
     /// # Errors
     /// None of them is in the log then; the same entries may be handed in again.
-    pub(super) fn append(&mut self, entries: &[Entry]) -> io::Result<()> {
+    pub(super) fn append(&mut self, entries: &[Text]) -> io::Result<()> {
         let mut lines = Vec::new();
         let (mut prev, mut last_seq) = (self.prev, self.last_seq);
         let mut first = None;

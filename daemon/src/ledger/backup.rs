@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::{chain, segment};
 use super::lock::Lock;
+use super::outbox;
 use super::rebuild::{self, AUDIT, LEDGER};
 use super::secret::{self, Secrets};
 use super::store::{self, Store, Table};
@@ -201,7 +202,7 @@ fn known(data_dir: &Path) -> Result<Option<(u64, u64)>, Error> {
     }
     let _lock = Lock::take_at_once(data_dir)?;
     let store = Store::open(&path)?;
-    match store::caught(|| store.numbers(Table::Outbox)) {
+    match store::caught(|| outbox::numbers(&store)) {
         Ok(numbers) => Ok(numbers),
         Err(error) => Err(store.abandon(error)),
     }

@@ -2,35 +2,37 @@
 //! group commit.
 //!
 //! # Crash consistency
-//! The job, its index keys, its event and its audit entry are one [`Writes`]: none of them is ever
-//! found without the others. Every counter is read back from what the transactions wrote.
+//! The job and its index keys are one [`Writes`], handed to the group commit together with the audit
+//! entry: none of them is ever found without the others. Every counter is read back from what the
+//! transactions wrote.
 //!
 //! # Invariants
 //! - All of it happens under the lock around [`Book`], held for no await.
-//! - Event cursors are contiguous: a reader that finds a gap knows that it came too late.
-//! - After a commit that failed, nothing is committed any more.
+//! - Event cursors are contiguous, and never given out twice.
+//! - After a commit that failed, nothing is taken any more.
 
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::audit::Entry;
+use super::events::Ring;
 use super::flush::{Flusher, Ticket};
+use super::seal::StateCounts;
 use super::store::{self, Store, Table, Writes};
-use super::{Counts, Error, Tuning, key, record, space};
+use super::{Counts, Error, Tuning, key, space};
 use crate::model::{Job, JobId, JobState, TransferState};
 
 const TOKEN_KEY: &str = "token";
-/// Old events and audited entries leave in transactions that happen anyway, so many at a time:
-/// neighbours share a page.
-const PRUNE_BATCH: u64 = 64;
+const CURSOR_KEY: &str = "cursor";
 
 /// One change on its way into the ledger.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     pub(super) writes: Writes,
     entries: Vec<Entry>,
-    event: Option<Job>,
+    event: Option<Arc<Job>>,
     /// The state the job leaves, and the one it enters.
     moved: Option<(Option<JobState>, JobState)>,
     token: Option<u64>,
@@ -59,7 +61,7 @@ impl Draft {
             self.moved = Some((old, after.state));
         }
         if before.is_none_or(|before| before.revision != after.revision) {
-            self.event = Some(after.clone());
+            self.event = Some(Arc::new(after.clone()));
         }
         Ok(())
     }
@@ -88,27 +90,21 @@ pub(super) struct Book {
     pub(super) last_token: u64,
     /// The newest event.
     cursor: u64,
-    event_oldest: u64,
     /// The newest audit entry.
     seq: u64,
-    outbox_oldest: u64,
 }
 
 impl Book {
     /// Reads the counters back. `audited` is the number of the audit log's last line.
     pub(super) fn open(store: &Store, audited: u64) -> Result<Self, Error> {
-        let (event_oldest, cursor) = store.numbers(Table::Events)?.unwrap_or((1, 0));
-        let (outbox_oldest, seq) = store.numbers(Table::Outbox)?.unwrap_or((audited + 1, audited));
+        let number = |key: &str| store.read(Table::Meta, key.as_bytes(), || key.to_owned());
+        let seq = store.numbers(Table::Outbox)?.map_or(audited, |(_, newest)| newest);
         let last = store.tree(Table::Jobs).last().map_err(Error::Storage)?;
         Ok(Self {
             last_id: last.and_then(|(id, _)| key::id(&id)),
-            last_token: store
-                .read(Table::Meta, TOKEN_KEY.as_bytes(), || TOKEN_KEY.into())?
-                .unwrap_or(0),
-            cursor,
-            event_oldest,
+            last_token: number(TOKEN_KEY)?.unwrap_or(0),
+            cursor: number(CURSOR_KEY)?.unwrap_or(0),
             seq: seq.max(audited),
-            outbox_oldest,
         })
     }
 
@@ -124,6 +120,7 @@ pub(super) struct Desk {
     pub(super) store: Arc<Store>,
     pub(super) flusher: Flusher,
     pub(super) tuning: Tuning,
+    pub(super) events: Ring,
     /// Jobs in each state, in the order of [`JobState::ALL`].
     states: [AtomicU64; JobState::ALL.len()],
 }
@@ -134,17 +131,10 @@ impl Desk {
         store: Arc<Store>,
         flusher: Flusher,
         tuning: Tuning,
-    ) -> Result<Self, Error> {
-        let states = <[AtomicU64; JobState::ALL.len()]>::default();
-        for state in JobState::ALL {
-            let mut count = 0;
-            for key in store.tree(Table::States).scan_prefix([key::state_byte(state)]).keys() {
-                key.map_err(Error::Storage)?;
-                count += 1;
-            }
-            states[state as usize].store(count, Ordering::Relaxed);
-        }
-        Ok(Self { dir, store, flusher, tuning, states })
+        states: StateCounts,
+    ) -> Self {
+        let states = states.map(AtomicU64::new);
+        Self { dir, store, flusher, tuning, events: Ring::default(), states }
     }
 
     /// The job, which must exist.
@@ -157,34 +147,25 @@ impl Desk {
     pub(super) fn enter(&self, book: &mut Book, draft: Draft) -> Result<Ticket, Error> {
         self.flusher.admit()?;
         if draft.is_empty() {
-            return Ok(self.flusher.enqueue(book.cursor, Vec::new()));
+            return Ok(self.flusher.enqueue(book.cursor, Writes::default(), Vec::new()));
         }
         space::check_free(&self.dir, self.tuning.reserve_bytes)?;
         let Draft { mut writes, mut entries, event, moved, token } = draft;
         if let Some(token) = token {
             put_token(&mut writes, token)?;
         }
-        let mut seq = book.seq;
-        for entry in &mut entries {
-            seq += 1;
-            entry.seq = seq;
-            store::put(&mut writes, Table::Outbox, &seq.to_be_bytes(), entry, || "entry".into())?;
-        }
         let cursor = book.cursor + u64::from(event.is_some());
-        if let Some(event) = event {
-            let what = || format!("event {cursor}");
-            writes.put(Table::Events, &cursor.to_be_bytes(), record::encode(&event, what)?);
+        if event.is_some() {
+            put_cursor(&mut writes, cursor)?;
         }
-        // The newest entry stays: it holds the counter.
-        let audited = self.flusher.audited().min(book.seq.saturating_sub(1));
-        let outbox_oldest = prune(&mut writes, Table::Outbox, book.outbox_oldest, audited + 1);
-        let kept = (cursor + 1).saturating_sub(self.tuning.events_kept);
-        let event_oldest = prune(&mut writes, Table::Events, book.event_oldest, kept);
-        if let Err(error) = self.store.commit(&writes) {
-            self.flusher.refuse_all(&error);
-            return Err(error);
+        let mut texts = Vec::with_capacity(entries.len());
+        for (entry, seq) in entries.iter_mut().zip(book.seq + 1..) {
+            entry.seq = seq;
+            texts.push(entry.text()?);
         }
-        *book = Book { cursor, event_oldest, seq, outbox_oldest, ..*book };
+        // From here on nothing fails.
+        book.seq = texts.last().map_or(book.seq, |last| last.seq);
+        book.cursor = cursor;
         book.last_token = token.unwrap_or(book.last_token);
         if let Some((old, new)) = moved {
             if let Some(old) = old {
@@ -192,7 +173,10 @@ impl Desk {
             }
             self.states[new as usize].fetch_add(1, Ordering::Relaxed);
         }
-        Ok(self.flusher.enqueue(cursor, entries))
+        if let Some(job) = event {
+            self.events.push(cursor, job, self.tuning.events_kept);
+        }
+        Ok(self.flusher.enqueue(cursor, writes, texts))
     }
 
     /// Removes the parts that are of no use any more: those of a transfer that begins anew, or that was
@@ -208,10 +192,20 @@ impl Desk {
         if !(anew || is_proven) || before.transfer == TransferState::Unplanned {
             return Ok(());
         }
-        for part in self.store.tree(Table::Parts).scan_prefix(before.id.to_bytes()).keys() {
-            draft.writes.remove(Table::Parts, &part.map_err(Error::Storage)?);
+        for part in self.parts(before.id) {
+            draft.writes.remove(Table::Parts, &part?.0);
         }
         Ok(())
+    }
+
+    /// The rows of a job's parts, by number.
+    pub(super) fn parts(
+        &self,
+        id: JobId,
+    ) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), Error>> + '_ {
+        let prefix = id.to_bytes();
+        let belongs = move |key: &[u8]| key.starts_with(&prefix);
+        self.store.scan(Table::Parts, Bound::Included(&prefix), belongs)
     }
 
     /// Jobs by state. The oldest queued one is known by its id, which is made when it is submitted.
@@ -231,12 +225,7 @@ pub(super) fn put_token(writes: &mut Writes, token: u64) -> Result<(), Error> {
     store::put(writes, Table::Meta, TOKEN_KEY.as_bytes(), &token, || TOKEN_KEY.into())
 }
 
-/// Removes a batch of what is below `end`, once there is one; gives the lowest that is left.
-fn prune(writes: &mut Writes, table: Table, oldest: u64, end: u64) -> u64 {
-    if end < oldest.saturating_add(PRUNE_BATCH) {
-        return oldest;
-    }
-    let end = oldest + PRUNE_BATCH;
-    (oldest..end).for_each(|number| writes.remove(table, &number.to_be_bytes()));
-    end
+/// Makes an event's cursor the newest that was given out.
+pub(super) fn put_cursor(writes: &mut Writes, cursor: u64) -> Result<(), Error> {
+    store::put(writes, Table::Meta, CURSOR_KEY.as_bytes(), &cursor, || CURSOR_KEY.into())
 }

@@ -91,11 +91,10 @@ impl Ledger {
 
     /// The head of the permitted lanes.
     fn best(&self, lanes: Lanes) -> Result<Option<sled::IVec>, Error> {
-        let queue = self.inner.desk.store.tree(Table::Queue);
         let mut best: Option<sled::IVec> = None;
         for lane in lanes.permitted() {
-            let head = queue.scan_prefix([lane as u8]).keys().next();
-            let Some(head) = head.transpose().map_err(Error::Storage)? else { continue };
+            let head = self.inner.desk.store.first(Table::Queue, &[lane as u8])?;
+            let Some(head) = head else { continue };
             if lane == Lane::Cancel {
                 return Ok(Some(head));
             }

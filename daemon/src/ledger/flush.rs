@@ -1,21 +1,21 @@
-//! The group commit: one thread that puts on disk, together, whatever was committed since it last
-//! did, and only then tells everyone.
+//! The group commit: one thread that puts on disk, together, whatever was changed since it last did, and
+//! only then tells everyone.
 //!
 //! # Crash consistency
-//! One cycle is: flush the database, append to the audit log and sync it, publish the newest event
-//! cursor, answer. A crash between any two leaves changes that nobody was told of.
+//! One cycle is: one transaction of all that is staged, with its audit entries in the outbox; flush the
+//! database; append to the audit log and sync it; publish the newest event cursor; answer. A crash between
+//! any two leaves changes that nobody was told of.
 //!
 //! # Invariants
 //! - Nobody is answered, and no cursor is published, before both files are on disk.
-//! - Waiters are enqueued under the lock of the commit, so the audit log and the cursors keep its
-//!   order.
+//! - Waiters are enqueued under the writer's lock, so the audit log and the cursors keep its order, and
+//!   together with what they stage, so no change is committed without its audit entry.
 //! - The list of waiters is no longer than there are callers: each enqueues once and waits.
 //! - A failed database stays refused until the daemon is started again: after a failed sync the
 //!   kernel forgets what it could not write, so a later success would prove nothing. A failed audit
 //!   log is tried again every second, with the lines it still owes.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -23,8 +23,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
 use super::Error;
-use super::audit::{Audit, Entry};
-use super::store::Store;
+use super::audit::{Audit, Text};
+use super::outbox::Outbox;
+use super::store::{Store, Writes};
 use crate::base::{Measure, SharedObserver};
 
 pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -54,7 +55,7 @@ fn storage_fault(error: &Error) -> Fault {
     }
 }
 
-/// A change that is committed and not yet on disk.
+/// A change that is made and not yet on disk.
 #[derive(Debug)]
 pub(super) struct Ticket(oneshot::Receiver<Result<(), Fault>>);
 
@@ -69,7 +70,7 @@ impl Ticket {
 struct Waiter {
     /// The newest event's cursor at that time.
     cursor: u64,
-    entries: Vec<Entry>,
+    entries: Vec<Text>,
     answer: oneshot::Sender<Result<(), Fault>>,
 }
 
@@ -88,8 +89,6 @@ struct Desk {
     wake: Condvar,
     /// The database failed: nothing is taken until it is opened anew.
     broken: watch::Sender<Option<sled::Error>>,
-    /// Audit entries up to this number need no outbox any more.
-    audited: AtomicU64,
 }
 
 impl Desk {
@@ -115,6 +114,7 @@ impl Desk {
 /// The handle of the thread, which ends with it.
 pub(super) struct Flusher {
     desk: Arc<Desk>,
+    store: Arc<Store>,
     published: watch::Receiver<u64>,
     thread: Option<JoinHandle<()>>,
 }
@@ -126,22 +126,23 @@ impl Flusher {
         audit: Audit,
         cursor: u64,
         observer: SharedObserver,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, Error> {
         let desk = Arc::new(Desk::default());
-        desk.audited.store(audit.last_seq(), Ordering::Release);
         let (publish, published) = watch::channel(cursor);
         let cycle = Cycle {
-            store,
+            outbox: Outbox::open(&store)?,
+            store: store.clone(),
             audit,
             desk: desk.clone(),
-            backlog: Vec::new(),
             cursor,
             publish,
             observer,
         };
-        let thread =
-            thread::Builder::new().name("ledger-flush".into()).spawn(move || cycle.run())?;
-        Ok(Self { desk, published, thread: Some(thread) })
+        let named = thread::Builder::new().name("ledger-flush".into());
+        let thread = named.spawn(move || cycle.run()).map_err(|error| {
+            Error::broken(format!("the host gives no thread for its group commit: {error}"))
+        })?;
+        Ok(Self { desk, store, published, thread: Some(thread) })
     }
 
     /// Whether a change may be made at all.
@@ -154,11 +155,12 @@ impl Flusher {
         }
     }
 
-    /// Asks for one change to be put on disk. Called under the lock of the commit.
-    pub(super) fn enqueue(&self, cursor: u64, entries: Vec<Entry>) -> Ticket {
+    /// Takes one change, to be put on disk. Called under the writer's lock.
+    pub(super) fn enqueue(&self, cursor: u64, writes: Writes, entries: Vec<Text>) -> Ticket {
         let (answer, answered) = oneshot::channel();
         let mut pending = self.desk.lock();
         if !pending.ended {
+            self.store.stage(writes);
             pending.waiters.push(Waiter { cursor, entries, answer });
             self.desk.wake.notify_one();
         }
@@ -186,11 +188,6 @@ impl Flusher {
         self.published.clone()
     }
 
-    /// The number of the last audit entry that is on disk.
-    pub(super) fn audited(&self) -> u64 {
-        self.desk.audited.load(Ordering::Acquire)
-    }
-
     /// Takes no more changes. Those that wait are still put on disk.
     pub(super) fn close(&self) {
         self.desk.lock().closing = true;
@@ -212,9 +209,8 @@ impl Drop for Flusher {
 struct Cycle {
     store: Arc<Store>,
     audit: Audit,
+    outbox: Outbox,
     desk: Arc<Desk>,
-    /// Entries of durable changes that the audit log still owes.
-    backlog: Vec<Entry>,
     cursor: u64,
     publish: watch::Sender<u64>,
     observer: SharedObserver,
@@ -222,8 +218,8 @@ struct Cycle {
 
 impl Cycle {
     fn run(mut self) {
-        while let Some(waiters) = self.next() {
-            let outcome = self.turn(&waiters);
+        while let Some(mut waiters) = self.next() {
+            let outcome = self.turn(&mut waiters);
             self.settle(&outcome);
             for waiter in waiters {
                 // Whoever does not wait any more does not mind.
@@ -237,6 +233,7 @@ impl Cycle {
         let mut pending = self.desk.lock();
         loop {
             if !pending.waiters.is_empty() {
+                self.store.leave();
                 return Some(std::mem::take(&mut pending.waiters));
             }
             if pending.closing {
@@ -268,16 +265,18 @@ impl Cycle {
         }
     }
 
-    fn turn(&mut self, waiters: &[Waiter]) -> Result<(), Fault> {
-        for waiter in waiters {
-            self.cursor = self.cursor.max(waiter.cursor);
-            self.backlog.extend_from_slice(&waiter.entries);
-        }
+    fn turn(&mut self, waiters: &mut [Waiter]) -> Result<(), Fault> {
         let fault = self.desk.lock().fault.clone();
         if let Some(fault @ Fault::Storage(_)) = fault {
             return Err(fault);
         }
         let begin = Instant::now();
+        for waiter in waiters {
+            self.cursor = self.cursor.max(waiter.cursor);
+            self.outbox.take(std::mem::take(&mut waiter.entries));
+        }
+        let committed = self.store.commit_leaving(self.outbox.writes());
+        committed.map_err(|error| storage_fault(&error))?;
         #[cfg(feature = "testing")]
         if self.observer.dies_at(crate::base::CrashPoint::LedgerFlushing) {
             return Err(Fault::Closed);
@@ -287,10 +286,10 @@ impl Cycle {
         if self.observer.dies_at(crate::base::CrashPoint::LedgerFlushed) {
             return Err(Fault::Closed);
         }
-        self.audit.append(&self.backlog).map_err(|error| Fault::Audit(Arc::new(error)))?;
+        let appended = self.audit.append(self.outbox.owed());
+        appended.map_err(|error| Fault::Audit(Arc::new(error)))?;
         self.observer.record(Measure::LedgerFlush { elapsed: begin.elapsed() });
-        self.backlog.clear();
-        self.desk.audited.store(self.audit.last_seq(), Ordering::Release);
+        self.outbox.paid();
         self.publish
             .send_if_modified(|cursor| std::mem::replace(cursor, self.cursor) != self.cursor);
         Ok(())

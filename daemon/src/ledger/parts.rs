@@ -55,12 +55,10 @@ impl Ledger {
     /// # Errors
     /// Also where one of them is corrupt: to resume from the others would leave a hole.
     pub fn parts(&self, id: JobId) -> Result<Vec<PartFact>, Error> {
-        let parts = self.inner.desk.store.tree(Table::Parts).scan_prefix(id.to_bytes());
-        parts
-            .map(|item| {
-                let (key, value) = item.map_err(Error::Storage)?;
-                record::decode(&value, || format!("part {} of job {id}", hex::encode(&key[16..])))
-            })
-            .collect()
+        let row = |row: Result<(sled::IVec, sled::IVec), Error>| {
+            let (key, value) = row?;
+            record::decode(&value, || format!("part {} of job {id}", hex::encode(&key[16..])))
+        };
+        self.inner.desk.parts(id).map(row).collect()
     }
 }

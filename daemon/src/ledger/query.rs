@@ -8,8 +8,10 @@
 //! - A record that is corrupt is left out of lists, and named in the log: one bad record must not
 //!   hide all the others. Asked for by its id, it is an error.
 
+use std::sync::Arc;
+
 use super::store::Table;
-use super::{Error, Ledger, key, record};
+use super::{Error, Ledger, key};
 use crate::model::{Job, JobId, JobKind, JobState, Labels, Timestamp};
 
 /// The most jobs on one page.
@@ -65,7 +67,7 @@ pub struct Event {
     /// From 1, without a gap.
     pub cursor: u64,
     /// The job as it was after the change.
-    pub job: Job,
+    pub job: Arc<Job>,
 }
 
 /// The answer to 'what came after this cursor'.
@@ -158,35 +160,19 @@ impl Ledger {
     /// The durable changes after the cursor `after`, at most `max` of them.
     ///
     /// # Errors
-    /// Also where one of them is corrupt.
+    /// None of this ledger: it has them in memory.
     pub fn events(&self, after: u64, max: usize) -> Result<Events, Error> {
-        let published = *self.subscribe().borrow();
-        let Some(first) = after.checked_add(1).filter(|_| after <= published) else {
-            return Ok(Events::TooOld { oldest: self.oldest_event(published)? });
-        };
-        let range = first.to_be_bytes()..=published.to_be_bytes();
-        let mut events = Vec::new();
-        if first > published {
-            return Ok(Events::Some(events));
+        let (published, ring) = (*self.subscribe().borrow(), &self.inner.desk.events);
+        if after == published || max == 0 {
+            return Ok(Events::Some(Vec::new()));
         }
-        for item in self.inner.desk.store.tree(Table::Events).range(range).take(max) {
-            let (key, value) = item.map_err(Error::Storage)?;
-            let cursor = key::number(&key).ok_or_else(|| Error::corrupt("a key of the events"))?;
-            let expected = first + u64::try_from(events.len()).unwrap_or(u64::MAX);
-            if cursor != expected {
-                return Ok(Events::TooOld { oldest: cursor });
-            }
-            let job = record::decode(&value, || format!("event {cursor}"))?;
-            events.push(Event { cursor, job });
+        let first = after.saturating_add(1);
+        let found = ring.range(first, published, max);
+        if found.is_empty() {
+            let oldest = ring.oldest().unwrap_or(u64::MAX).min(published.saturating_add(1));
+            return Ok(Events::TooOld { oldest });
         }
-        if events.is_empty() && max > 0 {
-            return Ok(Events::TooOld { oldest: self.oldest_event(published)? });
-        }
-        Ok(Events::Some(events))
-    }
-
-    fn oldest_event(&self, published: u64) -> Result<u64, Error> {
-        let numbers = self.inner.desk.store.numbers(Table::Events)?;
-        Ok(numbers.map_or(published + 1, |(oldest, _)| oldest))
+        let events = found.into_iter().map(|(cursor, job)| Event { cursor, job });
+        Ok(Events::Some(events.collect()))
     }
 }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::audit::chain;
 use super::replay::Replay;
+use super::seal::StateCounts;
 use super::secret::Secrets;
 use super::store::Store;
 use super::{Error, clock, seal};
@@ -35,6 +36,14 @@ pub(super) struct Rebuilt {
     pub(super) jobs: u64,
 }
 
+/// A database that is what was written.
+pub(super) struct Opened {
+    pub(super) store: Store,
+    /// Jobs in each state.
+    pub(super) states: StateCounts,
+    pub(super) rebuilt: Option<Rebuilt>,
+}
+
 /// Opens the database of the data directory `dir`, and makes it anew where it is not what was written
 /// and there is a log to make it from. `audited` is the number of the log's last line.
 pub(super) fn open(
@@ -42,9 +51,9 @@ pub(super) fn open(
     had_log: bool,
     audited: u64,
     secrets: &Secrets,
-) -> Result<(Store, Option<Rebuilt>), Error> {
+) -> Result<Opened, Error> {
     let why = match open_whole(dir, audited) {
-        Ok(store) => return Ok((store, None)),
+        Ok((store, states)) => return Ok(Opened { store, states, rebuilt: None }),
         Err(error) if had_log && error.is_broken() => told(&error),
         Err(error) => return Err(error),
     };
@@ -56,18 +65,18 @@ pub(super) fn open(
     })?;
     let aside = replace(dir, "broken")
         .map_err(|source| Error::NotWritable { dir: dir.to_owned(), source })?;
-    let store = open_whole(dir, audited)?;
-    Ok((store, Some(Rebuilt { why, aside, jobs })))
+    let (store, states) = open_whole(dir, audited)?;
+    Ok(Opened { store, states, rebuilt: Some(Rebuilt { why, aside, jobs }) })
 }
 
-fn open_whole(dir: &Path, audited: u64) -> Result<Store, Error> {
+fn open_whole(dir: &Path, audited: u64) -> Result<(Store, StateCounts), Error> {
     let path = dir.join(LEDGER);
     if audited > 0 && !path.join("db").exists() {
         return Err(Error::corrupt(format!("{} is gone", path.display())));
     }
     let store = Store::open(&path)?;
     match seal::check(&store, audited) {
-        Ok(()) => Ok(store),
+        Ok(states) => Ok((store, states)),
         Err(error) => Err(store.abandon(error)),
     }
 }

@@ -15,16 +15,34 @@ use crate::integrity;
 
 const FORMAT: u8 = 1;
 const SUM_BYTES: usize = 8;
+/// The format and the checksum, which stand before the payload.
+pub(super) const HEAD_BYTES: usize = 1 + SUM_BYTES;
 
 /// The bytes of `value`. `what` names it, for the error.
 pub(super) fn encode<T: Serialize>(value: &T, what: impl Fn() -> String) -> Result<Vec<u8>, Error> {
-    let mut bytes = vec![0; 1 + SUM_BYTES];
+    let mut bytes = vec![0; HEAD_BYTES];
     serde_json::to_writer(&mut bytes, value)
         .map_err(|error| Error::corrupt(format!("{} has no JSON: {error}", what())))?;
-    let sum = sum(&bytes[1 + SUM_BYTES..]);
+    Ok(headed(bytes))
+}
+
+/// The record of texts that are JSON already, as one list.
+pub(super) fn list<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut bytes = vec![0; HEAD_BYTES];
+    for text in texts {
+        bytes.push(if bytes.len() == HEAD_BYTES { b'[' } else { b',' });
+        bytes.extend_from_slice(text);
+    }
+    bytes.extend_from_slice(if bytes.len() == HEAD_BYTES { b"[]" } else { b"]" });
+    headed(bytes)
+}
+
+/// Fills the room that was left before the payload.
+fn headed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let sum = sum(&bytes[HEAD_BYTES..]);
     bytes[0] = FORMAT;
-    bytes[1..=SUM_BYTES].copy_from_slice(&sum);
-    Ok(bytes)
+    bytes[1..HEAD_BYTES].copy_from_slice(&sum);
+    bytes
 }
 
 /// The value that `bytes` were made of. `what` names it, for the error.

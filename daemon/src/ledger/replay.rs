@@ -5,8 +5,9 @@
 //!   gives what that version had.
 //! - What the log does not hold is what can be asked for: parts are listed at the target, a plan is
 //!   made again, an object that was published is found there.
-//! - It holds one job in memory, however many there are.
+//! - It holds some hundred jobs in memory, however many there are.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use super::audit::{Entry, Standing, UNSEEN_MAX};
@@ -14,9 +15,12 @@ use super::book::{self, Draft};
 use super::secret::Secrets;
 use super::store::{self, Store, Table, Writes};
 use super::submit::KeyUse;
-use super::{Error, record, uploads};
+use super::{Error, uploads};
 use crate::base::clock;
 use crate::model::{Failure, FailureClass, Job, JobId, JobState, TransferState, UploadId};
+
+/// Changes that are committed together.
+const STAGED_MAX: usize = 512;
 
 /// A database that is being filled.
 pub(super) struct Replay<'a> {
@@ -24,11 +28,13 @@ pub(super) struct Replay<'a> {
     secrets: &'a Secrets,
     /// Jobs that name a secret which is not kept any more.
     bare: BTreeSet<JobId>,
+    /// Changes since the last commit.
+    staged: Cell<usize>,
 }
 
 impl<'a> Replay<'a> {
     pub(super) fn new(store: &'a Store, secrets: &'a Secrets) -> Self {
-        Self { store, secrets, bare: BTreeSet::new() }
+        Self { store, secrets, bare: BTreeSet::new(), staged: Cell::new(0) }
     }
 
     /// Takes one line.
@@ -64,7 +70,7 @@ impl<'a> Replay<'a> {
         // Claims have no line: it may have run, and begun an upload.
         job.attempts = 1;
         draft.job(None, &job)?;
-        self.store.commit(&draft.writes)
+        self.put_down(draft.writes)
     }
 
     fn setting(&self, entry: &Entry) -> Result<(), Error> {
@@ -77,7 +83,7 @@ impl<'a> Replay<'a> {
                 store::put(&mut writes, Table::Settings, key.as_bytes(), &value, what)?;
             }
         }
-        self.store.commit(&writes)
+        self.put_down(writes)
     }
 
     fn changed(&self, id: JobId, entry: &Entry) -> Result<(), Error> {
@@ -107,14 +113,26 @@ impl<'a> Replay<'a> {
     fn forget(&self, id: JobId, upload: &UploadId) -> Result<(), Error> {
         let mut writes = Writes::default();
         writes.remove(Table::Uploads, &uploads::key(id, upload));
-        self.store.commit(&writes)
+        self.put_down(writes)
+    }
+
+    /// Many changes make one transaction. Nothing reads the database before it is whole.
+    fn put_down(&self, writes: Writes) -> Result<(), Error> {
+        self.store.stage(writes);
+        let staged = self.staged.get() + 1;
+        self.staged.set(staged % STAGED_MAX);
+        if staged < STAGED_MAX {
+            return Ok(());
+        }
+        self.store.commit()?;
+        self.store.flush()
     }
 
     fn put(&self, before: &Job, job: &Job) -> Result<(), Error> {
         let mut draft = Draft::default();
         draft.job(Some(before), job)?;
         draft.upload(before, job)?;
-        self.store.commit(&draft.writes)
+        self.put_down(draft.writes)
     }
 
     /// Closes the books after the last line; gives how many jobs there are.
@@ -127,18 +145,15 @@ impl<'a> Replay<'a> {
         let mut writes = Writes::default();
         if let Some(last) = last {
             let what = || "entry".to_owned();
-            store::put(&mut writes, Table::Outbox, &last.seq.to_be_bytes(), last, what)?;
+            store::put(&mut writes, Table::Outbox, &last.seq.to_be_bytes(), &[last], what)?;
         }
         // Tokens and cursors of before are not in the log. Both grow by far less than one a
         // millisecond, so the clock is above them; a cursor of before is then told to be too old.
         let now = clock::now().0;
         book::put_token(&mut writes, now)?;
-        if let Some((_, job)) = self.store.tree(Table::Jobs).last().map_err(Error::Storage)? {
-            let job: Job = record::decode(&job, || "the last job".into())?;
-            let event = record::encode(&job, || format!("event {now}"))?;
-            writes.put(Table::Events, &now.to_be_bytes(), event);
-        }
-        self.store.commit(&writes)?;
+        book::put_cursor(&mut writes, now)?;
+        self.store.stage(writes);
+        self.store.commit()?;
         Ok(self.store.tree(Table::Jobs).len() as u64)
     }
 }

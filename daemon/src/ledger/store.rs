@@ -1,9 +1,9 @@
-//! The database: eleven sled trees under one transaction, and the only place that knows sled's ways.
+//! The database: ten sled trees under one transaction, and the only place that knows sled's ways.
 //!
 //! # Crash consistency
-//! A [`Writes`] is recovered whole or not at all: it is one sled transaction over all trees. sled
-//! keeps that promise only while no two transactions run at once
-//! (<https://github.com/spacejam/sled/issues/897>), so callers hold one lock around
+//! A [`Writes`] is [`staged`](super::staged) first, and recovered whole or not at all: all that is staged
+//! at a moment is one sled transaction over all trees. sled keeps that promise only while no two
+//! transactions run at once (<https://github.com/spacejam/sled/issues/897>), so one thread alone calls
 //! [`Store::commit`].
 //!
 //! On Linux sled's own flush is `sync_file_range`: it flushes neither the disk's write cache nor
@@ -31,13 +31,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional as _};
 
+use super::staged::Staged;
 use super::{Error, key, record, seal};
 use crate::model::{Job, JobId};
 
 /// The daemon as a whole stays below 160 MiB resident. sled's page table comes on top of this, at
 /// about 50 MiB for 200,000 jobs; four times the cache made nothing faster.
 const CACHE_BYTES: u64 = 16 << 20;
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 const SCHEMA_KEY: &str = "schema";
 const SEAL_KEY: &[u8] = b"seal";
 /// A daemon that is being restarted may find the lock of the one before it for a moment.
@@ -59,11 +60,9 @@ pub(super) enum Table {
     Uploads,
     /// Idempotency key -> the job it made.
     Keys,
-    /// Cursor -> the job as it was then.
-    Events,
     /// Name -> text.
     Settings,
-    /// Sequence number -> an audit entry that may not be in the audit log yet.
+    /// The last one's number -> audit entries that may not be in the audit log yet.
     Outbox,
     /// Name -> number.
     Meta,
@@ -72,14 +71,14 @@ pub(super) enum Table {
 }
 
 impl Table {
-    const ALL: [(Self, &'static str); 11] = [
+    pub(super) const COUNT: usize = 10;
+    const ALL: [(Self, &'static str); Self::COUNT] = [
         (Self::Jobs, "jobs"),
         (Self::States, "states"),
         (Self::Queue, "queue"),
         (Self::Parts, "parts"),
         (Self::Uploads, "uploads"),
         (Self::Keys, "keys"),
-        (Self::Events, "events"),
         (Self::Settings, "settings"),
         (Self::Outbox, "outbox"),
         (Self::Meta, "meta"),
@@ -116,6 +115,10 @@ impl Writes {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    pub(super) fn into_rows(self) -> impl Iterator<Item = (Table, Vec<u8>, Option<Vec<u8>>)> {
+        self.0.into_iter().map(|Write { table, key, value }| (table, key, value))
+    }
 }
 
 /// The open database. Held by one process at a time.
@@ -125,6 +128,7 @@ pub(super) struct Store {
     file: File,
     /// Of all sealed records, as the last commit left it.
     seal: Mutex<u128>,
+    staged: Mutex<Staged>,
 }
 
 impl Store {
@@ -136,7 +140,7 @@ impl Store {
         let file = File::open(dir.join("db")).map_err(not_writable)?;
         // The names of the files sled just made have to survive a loss of power as well.
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(not_writable)?;
-        let store = Self { trees, db, file, seal: Mutex::new(0) };
+        let store = Self { trees, db, file, seal: Mutex::default(), staged: Mutex::default() };
         let prepared = caught(|| {
             store.check_schema()?;
             let seal = store.read_seal()?;
@@ -178,13 +182,14 @@ impl Store {
                 let mut writes = Writes::default();
                 let value = record::encode(&SCHEMA, || "schema".into())?;
                 writes.put(Table::Meta, SCHEMA_KEY.as_bytes(), value);
-                self.commit(&writes)
+                self.stage(writes);
+                self.commit()
             }
             None => Err(Error::corrupt("there are jobs, but no schema version")),
         }
     }
 
-    /// For range scans.
+    /// For range scans of what is committed.
     pub(super) fn tree(&self, table: Table) -> &sled::Tree {
         &self.trees[table as usize]
     }
@@ -196,7 +201,12 @@ impl Store {
         key: &[u8],
         what: impl Fn() -> String,
     ) -> Result<Option<T>, Error> {
-        let found = self.tree(table).get(key).map_err(Error::Storage)?;
+        // The database only after what is staged: on its way from there to here a row is in both.
+        let staged = self.staged().get(table, key);
+        let found = match staged {
+            Some(found) => found,
+            None => self.tree(table).get(key).map_err(Error::Storage)?,
+        };
         found.map(|bytes| record::decode(&bytes, what)).transpose()
     }
 
@@ -217,23 +227,46 @@ impl Store {
             .ok_or_else(|| Error::corrupt(format!("a key of {table:?} is not a number")))
     }
 
-    /// Applies all of it or, after a crash, nothing of it. It is on disk after the next flush.
+    /// Takes changes on their way. They are seen at once, and durable after the next commit and flush.
+    pub(super) fn stage(&self, writes: Writes) {
+        self.staged().take(writes);
+    }
+
+    /// Applies all that is staged or, after a crash, nothing of it. It is on disk after the next flush.
+    ///
+    /// # Errors
+    /// As [`Store::commit_leaving`].
+    pub(super) fn commit(&self) -> Result<(), Error> {
+        self.leave();
+        self.commit_leaving(Writes::default())
+    }
+
+    /// Sets apart what is staged now: the next commit is of this, whatever is staged meanwhile.
+    pub(super) fn leave(&self) {
+        self.staged().leave();
+    }
+
+    /// Applies what was set apart, with `more`, or, after a crash, nothing of it.
     ///
     /// # Errors
     /// It may then be applied in part: nothing may be written after it.
-    pub(super) fn commit(&self, writes: &Writes) -> Result<(), Error> {
+    pub(super) fn commit_leaving(&self, more: Writes) -> Result<(), Error> {
+        let rows = self.staged().leaving(more);
+        if rows.is_empty() {
+            return Ok(());
+        }
         let mut seal = self.seal();
         let before = *seal;
         let result = self.trees.as_slice().transaction(|trees| {
             let mut sum = before;
-            for Write { table, key, value } in &writes.0 {
-                let tree = &trees[*table as usize];
+            for (table, key, value) in rows.iter() {
+                let tree = &trees[table as usize];
                 let old = match value {
-                    Some(value) => tree.insert(key.as_slice(), value.as_slice())?,
-                    None => tree.remove(key.as_slice())?,
+                    Some(value) => tree.insert(key, value)?,
+                    None => tree.remove(key)?,
                 };
-                sum ^= seal::of(*table, key, old.as_deref());
-                sum ^= seal::of(*table, key, value.as_deref());
+                sum ^= seal::of(table, key, old.as_deref());
+                sum ^= seal::of(table, key, value.map(|value| &**value));
             }
             if sum != before {
                 let record = record::encode(&sum.to_be_bytes(), || "seal".into());
@@ -246,7 +279,14 @@ impl Store {
             TransactionError::Storage(error) => Error::Storage(error),
             TransactionError::Abort(error) => error,
         })?;
+        // Dropped after the lock is released.
+        let _left = self.staged().left();
         Ok(())
+    }
+
+    /// Plain data that every holder leaves whole.
+    pub(super) fn staged(&self) -> MutexGuard<'_, Staged> {
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns once everything committed before it is on disk. Blocks.

@@ -132,8 +132,8 @@ impl Ledger {
     /// Storage. A corrupt record is reported and left out.
     pub fn asked_uploads(&self) -> Result<Vec<AskedUpload>, Error> {
         let mut all = Vec::new();
-        for item in self.inner.desk.store.tree(Table::Asked).iter() {
-            let (_, value) = item.map_err(Error::Storage)?;
+        for item in self.inner.desk.store.scan(Table::Asked, Bound::Unbounded, |_| true) {
+            let (_, value) = item?;
             match record::decode(&value, what_is_asked) {
                 Ok(asked) => all.push(asked),
                 Err(error) => tracing::error!(%error, "an upload may be left where it is"),
@@ -152,10 +152,11 @@ impl Ledger {
         last: Option<&BegunUpload>,
     ) -> Result<Vec<BegunUpload>, Error> {
         let store = &self.inner.desk.store;
-        let after = last.map_or(Bound::Unbounded, |last| Bound::Excluded(last.key()));
+        let last = last.map(BegunUpload::key);
+        let after = last.as_ref().map_or(Bound::Unbounded, |last| Bound::Excluded(last.as_slice()));
         let mut orphans = Vec::new();
-        for item in store.tree(Table::Uploads).range((after, Bound::Unbounded)) {
-            let (_, value) = item.map_err(Error::Storage)?;
+        for item in store.scan(Table::Uploads, after, |_| true) {
+            let (_, value) = item?;
             let begun: BegunUpload = match record::decode(&value, || "a begun upload".into()) {
                 Ok(begun) => begun,
                 Err(error) => {
@@ -188,8 +189,8 @@ impl Ledger {
     /// # Errors
     /// Storage, or a corrupt record.
     pub fn has_begun(&self, target: &ObjectAddress, upload: &UploadId) -> Result<bool, Error> {
-        for item in self.inner.desk.store.tree(Table::Uploads).iter() {
-            let (_, value) = item.map_err(Error::Storage)?;
+        for item in self.inner.desk.store.scan(Table::Uploads, Bound::Unbounded, |_| true) {
+            let (_, value) = item?;
             let begun: BegunUpload = record::decode(&value, || "a begun upload".into())?;
             if begun.upload == *upload && begun.target == *target {
                 return Ok(true);

@@ -89,6 +89,7 @@ fn measure(jobs: u64, dir: &Path) -> Result<Row> {
     daemon.kill()?;
     let daemon = Daemon::start(&site)?;
     row.set("start_after_kill_s", daemon.started_in.as_secs_f64());
+    row.set("start_cpu_s", daemon.cpu()?.as_secs_f64());
     client::count(&site, jobs)?;
     row.set("start_hwm_mib", daemon.memory("VmHWM")?);
     daemon.stop()?;
@@ -102,6 +103,7 @@ fn measure(jobs: u64, dir: &Path) -> Result<Row> {
     fs::remove_dir_all(site.data.join("ledger"))?;
     let daemon = Daemon::start(&site)?;
     row.set("rebuild_s", daemon.started_in.as_secs_f64());
+    row.set("rebuild_cpu_s", daemon.cpu()?.as_secs_f64());
     row.set("rebuild_hwm_mib", daemon.memory("VmHWM")?);
     client::count(&site, jobs)?;
     daemon.kill()?;

@@ -10,9 +10,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use super::entry::Entry;
+use super::entry::{Entry, Text};
 use super::segment::{self, LINE_BYTES_MAX, Segment};
 use crate::integrity;
 use crate::ledger::Error;
@@ -21,24 +19,17 @@ const SUM_BYTES: usize = 8;
 const SUM_HEAD: &[u8] = b",\"sum\":\"";
 const SUM_TAIL: &[u8] = b"\"}";
 
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(flatten)]
-    entry: &'a Entry,
-    /// Hexadecimal BLAKE3 of the line before, without its newline; of no bytes for the first.
-    prev: String,
-}
-
-/// Adds the line of `entry`, newline and all; gives the hash that the next one carries.
+/// Adds the line of an entry, newline and all; gives the hash that the next one carries. It ends with the
+/// hexadecimal BLAKE3 of the line before, without its newline (of no bytes for the first), and its sum.
 pub(super) fn write_line(
     lines: &mut Vec<u8>,
-    entry: &Entry,
+    entry: &Text,
     prev: [u8; 32],
 ) -> io::Result<[u8; 32]> {
     let begin = lines.len();
-    serde_json::to_writer(&mut *lines, &Line { entry, prev: hex::encode(prev) })?;
-    // The closing brace: the sum goes before it.
-    lines.pop();
+    // Without the closing brace, which comes last.
+    lines.extend_from_slice(entry.json.strip_suffix(b"}").unwrap_or(&entry.json));
+    write!(lines, ",\"prev\":\"{}\"", hex::encode(prev))?;
     let sum = sum(&lines[begin..]);
     write!(lines, ",\"sum\":\"{sum}\"}}")?;
     let hash = integrity::blake3(&lines[begin..]);

@@ -28,6 +28,14 @@ pub(in crate::ledger) struct Entry {
     pub(super) detail: Map<String, Value>,
 }
 
+/// An entry as its line begins: written once, for the outbox and for the log.
+#[derive(Debug, Clone)]
+pub(in crate::ledger) struct Text {
+    pub(in crate::ledger) seq: u64,
+    /// One object.
+    pub(in crate::ledger) json: Vec<u8>,
+}
+
 /// More than the revisions between two audit lines of a job. A client drops what seems older than what it
 /// has seen, so a restored job that is not over goes on from above them.
 pub(in crate::ledger) const UNSEEN_MAX: u64 = 1 << 20;
@@ -100,6 +108,16 @@ impl Entry {
             Some(receipt) => entry.with("receipt", receipt),
             None => Ok(entry),
         }
+    }
+
+    /// The entry as text.
+    ///
+    /// # Errors
+    /// None: it is made of what was JSON before.
+    pub(in crate::ledger) fn text(&self) -> Result<Text, Error> {
+        let json = serde_json::to_vec(self)
+            .map_err(|error| Error::corrupt(format!("an audit entry has no JSON: {error}")))?;
+        Ok(Text { seq: self.seq, json })
     }
 
     /// The moment of the change.

@@ -18,6 +18,10 @@ fn open(dir: &Path) -> Audit {
     Audit::open(dir, SEGMENT_BYTES).expect("a directory of our own")
 }
 
+fn texts(seqs: std::ops::RangeInclusive<u64>) -> Vec<Text> {
+    entries(seqs).iter().map(|entry| entry.text().expect("plain data")).collect()
+}
+
 fn first(dir: &Path) -> PathBuf {
     Segment::new(dir, 1).path
 }
@@ -26,7 +30,7 @@ fn first(dir: &Path) -> PathBuf {
 fn segmented(dir: &Path, lines: u64) -> Vec<Segment> {
     let mut audit = Audit::open(dir, 500).expect("a directory of our own");
     for seq in 1..=lines {
-        audit.append(&entries(seq..=seq)).expect("room");
+        audit.append(&texts(seq..=seq)).expect("room");
     }
     segment::list(dir).expect("readable")
 }
@@ -36,11 +40,11 @@ fn segmented(dir: &Path, lines: u64) -> Vec<Segment> {
 fn a_failed_append_leaves_no_half_line_and_is_made_up_for() {
     let dir = dir();
     let mut audit = open(dir.path());
-    audit.append(&entries(1..=2)).expect("room");
+    audit.append(&texts(1..=2)).expect("room");
     let whole = std::fs::read(first(dir.path())).expect("there");
     (&audit.file).write_all(b"{\"seq\":3,").expect("room");
     audit.torn = true;
-    audit.append(&entries(1..=4)).expect("room again");
+    audit.append(&texts(1..=4)).expect("room again");
     let text = std::fs::read(first(dir.path())).expect("there");
     assert!(text.starts_with(&whole));
     assert_eq!(text.iter().filter(|byte| **byte == b'\n').count(), 4, "1 and 2 are not repeated");
@@ -73,7 +77,7 @@ fn the_chain_goes_on_across_segments_and_restarts() {
     for round in 0..5 {
         let mut audit = Audit::open(dir.path(), 500).expect("a directory of our own");
         for seq in round * 4 + 1..=round * 4 + 4 {
-            audit.append(&entries(seq..=seq)).expect("room");
+            audit.append(&texts(seq..=seq)).expect("room");
         }
     }
     let segments = segment::list(dir.path()).expect("readable");
@@ -99,7 +103,7 @@ fn a_segment_that_was_only_begun_is_gone_on_with() {
     std::fs::write(Segment::new(dir.path(), 8).path, "").expect("room for a test");
     let mut audit = Audit::open(dir.path(), 500).expect("a directory of our own");
     assert_eq!(audit.last_seq(), 7);
-    audit.append(&entries(8..=9)).expect("room");
+    audit.append(&texts(8..=9)).expect("room");
     assert_eq!(walk(dir.path(), |_| Ok(())).expect("whole").last_seq(), 9);
 }
 
@@ -136,13 +140,14 @@ fn an_edit_anywhere_is_named_with_its_segment_and_line() {
 fn a_forged_line_is_told_by_its_successor() {
     let dir = dir();
     let mut audit = open(dir.path());
-    audit.append(&entries(1..=3)).expect("room");
+    audit.append(&texts(1..=3)).expect("room");
     let path = first(dir.path());
     let whole = std::fs::read_to_string(&path).expect("there");
     let mut lines: Vec<&str> = whole.lines().collect();
     let mut forged = Vec::new();
     let entry = Entry { seq: 1, ..Entry::new("submitted", "uid:666", None) };
-    chain::write_line(&mut forged, &entry, integrity::blake3(b"")).expect("plain data");
+    chain::write_line(&mut forged, &entry.text().expect("plain data"), integrity::blake3(b""))
+        .expect("plain data");
     let forged = String::from_utf8(forged).expect("JSON");
     lines[0] = forged.trim_end();
     std::fs::write(&path, lines.join("\n") + "\n").expect("room for a test");
