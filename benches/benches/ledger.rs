@@ -1,5 +1,5 @@
-//! What durability costs: a submission, a claim and a part's fact, each on disk before it is answered,
-//! by one caller and by the many whose flushes are shared.
+//! What durability costs: a submission, a claim, a part's fact and a small job's whole life, each on disk
+//! before it is answered, by one caller and by the many whose flushes are shared.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use std::time::Duration;
 use causewayd::base::NoObserver;
 use causewayd::ledger::{Lanes, Ledger};
 use causewayd::model::{
-    Change, Job, PartDigest, PartFact, PartNumber, PartPlan, PinnedObject, Submission,
-    TransferSpec, UploadId,
+    Change, Job, ObjectDigest, ObjectRef, PartDigest, PartFact, PartNumber, PartPlan, PinnedObject,
+    PublishedObject, Receipt, Submission, TransferSpec, UploadId, VerifiedBy,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
@@ -33,14 +33,10 @@ fn fact(number: u32) -> PartFact {
     PartFact { number, etag: "e".repeat(32), digest, attempts: 1, bytes_sent: LARGEST / 10_000 }
 }
 
-/// A claimed job of 10,000 parts whose upload has begun.
-async fn uploading(ledger: &Ledger) -> (Job, u64) {
-    ledger.submit(submission(), "uid:0").await.expect("room");
-    let job = ledger.claim(ANY, LEASE).await.expect("readable").expect("just submitted");
-    let token = job.lease.as_ref().expect("claimed").token;
+fn plan(size: u64) -> Change {
     let source = Box::new(PinnedObject {
-        size: LARGEST,
-        etag: "e".into(),
+        size,
+        etag: "e".repeat(32),
         version_id: None,
         last_modified: None,
         headers: Default::default(),
@@ -48,11 +44,58 @@ async fn uploading(ledger: &Ledger) -> (Job, u64) {
         tags: Default::default(),
         crc64nvme: None,
     });
-    let plan = PartPlan::new(LARGEST, None, 64).expect("legal");
-    ledger
-        .apply(job.id, token, Change::Plan { source, plan, warnings: vec![] })
-        .await
-        .expect("ours");
+    let plan = PartPlan::new(size, None, 64).expect("legal");
+    Change::Plan { source, plan, warnings: vec![] }
+}
+
+fn receipt(job: &Job) -> Box<Receipt> {
+    let side = |remote: &str| ObjectRef {
+        remote: remote.into(),
+        partition: "aws".into(),
+        account: Some("111122223333".into()),
+        region: "us-east-2".into(),
+        bucket: "images".into(),
+        key: "ami-0abc.bin".into(),
+        version_id: None,
+        etag: "e".repeat(32),
+        size: 256 << 10,
+    };
+    Box::new(Receipt {
+        job_id: job.id,
+        kind: job.kind,
+        source: side("commercial"),
+        target: side("gov"),
+        blake3: "0".repeat(64),
+        crc64nvme: "AAAAAAAAAAA=".into(),
+        verified_by: VerifiedBy::S3Checksum,
+        parts: 1,
+        part_size: 256 << 10,
+        bytes_sent: 256 << 10,
+        attempts: 1,
+        submitted_at: job.submitted_at,
+        started_at: job.submitted_at,
+        finished_at: job.submitted_at,
+        daemon_version: "0".into(),
+    })
+}
+
+/// What the worker of a small object writes, and what of it it waits for.
+async fn carry(ledger: &Ledger, job: &Job) {
+    let token = job.lease.as_ref().expect("claimed").token;
+    ledger.note(job.id, token, plan(256 << 10)).expect("ours");
+    let digest = ObjectDigest { blake3: [0; 32], crc64nvme: 0 };
+    ledger.apply(job.id, token, Change::Seal(digest)).await.expect("ours");
+    let target = PublishedObject { etag: "t".repeat(32), version_id: None };
+    ledger.note(job.id, token, Change::Publish(target)).expect("ours");
+    ledger.apply(job.id, token, Change::Succeed(receipt(job))).await.expect("ours");
+}
+
+/// A claimed job of 10,000 parts whose upload has begun.
+async fn uploading(ledger: &Ledger) -> (Job, u64) {
+    ledger.submit(submission(), "uid:0").await.expect("room");
+    let job = ledger.claim(ANY, LEASE).await.expect("readable").expect("just submitted");
+    let token = job.lease.as_ref().expect("claimed").token;
+    ledger.apply(job.id, token, plan(LARGEST)).await.expect("ours");
     let job = ledger.apply(job.id, token, Change::Upload(UploadId("u".into()))).await;
     (job.expect("ours"), token)
 }
@@ -111,5 +154,25 @@ fn part(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, submit, claim, part);
+fn life(c: &mut Criterion) {
+    in_a_ledger(c, |c, runtime, ledger| {
+        let mut group = c.benchmark_group("a small job's life");
+        group.measurement_time(Duration::from_secs(4)).sample_size(20);
+        for callers in CALLERS {
+            group.throughput(Throughput::Elements(callers.into()));
+            group.bench_function(BenchmarkId::new("callers", callers), |b| {
+                let live = async || {
+                    let one = |_| ledger.submit(submission(), "uid:0");
+                    futures::future::join_all((0..callers).map(one)).await;
+                    let jobs =
+                        ledger.claim_many(callers as usize, 0, LEASE).await.expect("readable");
+                    futures::future::join_all(jobs.iter().map(|job| carry(ledger, job))).await
+                };
+                b.iter(|| runtime.block_on(live()));
+            });
+        }
+    });
+}
+
+criterion_group!(benches, submit, claim, part, life);
 criterion_main!(benches);

@@ -219,21 +219,31 @@ impl Ledger {
     /// # Errors
     /// [`Error::LeaseLost`] where the job's lease has another token, or it has none.
     pub async fn apply(&self, id: JobId, token: u64, change: Change) -> Result<Job, Error> {
-        let (job, ticket) = {
-            let mut book = self.book()?;
-            let before = self.leased(id, token)?;
-            // A lease is extended, never exchanged for another.
-            if matches!(&change, Change::Renew(lease) if lease.token != token) {
-                return Err(Error::LeaseLost);
-            }
-            let actor = Actor::daemon();
-            self.enter_change(&mut book, Draft::default(), None, &before, change, &actor)?
-        };
+        let (job, ticket) = self.enter_report(id, token, change)?;
         self.settled(ticket).await?;
         if is_over(&job) && secret::of(&job.spec.source).is_some() {
             self.inner.secrets.forget(id);
         }
         Ok(job)
+    }
+
+    /// As [`Ledger::apply`], and does not wait for the disk: for what the worker may lose in a crash, since
+    /// it would find out again. It is on disk before any later change of anybody is.
+    ///
+    /// # Errors
+    /// As [`Ledger::apply`].
+    pub fn note(&self, id: JobId, token: u64, change: Change) -> Result<Job, Error> {
+        Ok(self.enter_report(id, token, change)?.0)
+    }
+
+    fn enter_report(&self, id: JobId, token: u64, change: Change) -> Result<(Job, Ticket), Error> {
+        let mut book = self.book()?;
+        let before = self.leased(id, token)?;
+        // A lease is extended, never exchanged for another.
+        if matches!(&change, Change::Renew(lease) if lease.token != token) {
+            return Err(Error::LeaseLost);
+        }
+        self.enter_change(&mut book, Draft::default(), None, &before, change, &Actor::daemon())
     }
 
     /// Waits until a worker's change, which is committed, is on disk. While the audit log cannot be

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::base::clock;
-use crate::ledger::{Events, Filter, Lanes, Ledger, PAGE_SIZE_MAX};
+use crate::ledger::{Events, Filter, Ledger, PAGE_SIZE_MAX};
 use crate::model::{Change, Failure, FailureClass, Intent, Job, JobId, JobState, Lease, Live};
 use crate::pipeline::{Handle, Pipeline};
 
@@ -107,6 +107,10 @@ impl Scheduler {
                 Some(ended) = workers.join_next() => {
                     // What it cannot write down before the end is made up for at the next start.
                     shutdown.run_until_cancelled(self.ended(ended)).await;
+                    // All that have ended meanwhile, so that their places are claimed together.
+                    while let Some(ended) = workers.try_join_next() {
+                        shutdown.run_until_cancelled(self.ended(ended)).await;
+                    }
                 }
                 _ = draining.changed() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => cursor = self.listen(cursor),
@@ -117,20 +121,22 @@ impl Scheduler {
         self.stop_all(workers).await;
     }
 
-    /// Claims jobs while there is room for them.
+    /// Claims jobs while there is room for them: all that there is room for at once, since each claim is
+    /// on disk before its job begins.
     async fn claim(self: &Arc<Self>, workers: &mut JoinSet<(JobId, u64)>) {
         while !self.is_draining() {
-            let lanes = {
+            let (places, large) = {
                 let active = self.lock();
-                if active.len() >= self.active_max {
-                    return;
-                }
                 let large = active.values().filter(|active| active.large).count();
-                Lanes { small: true, large: large < self.large_max() }
+                (self.active_max.saturating_sub(active.len()), large)
             };
-            match self.ledger.claim(lanes, LEASE).await {
-                Ok(Some(job)) => self.spawn(job, workers),
-                Ok(None) => return,
+            if places == 0 {
+                return;
+            }
+            let large = self.large_max().saturating_sub(large);
+            match self.ledger.claim_many(places, large, LEASE).await {
+                Ok(jobs) if jobs.is_empty() => return,
+                Ok(jobs) => jobs.into_iter().for_each(|job| self.spawn(job, workers)),
                 Err(error) => {
                     tracing::error!(%error, "cannot claim a job");
                     return;

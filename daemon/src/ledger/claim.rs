@@ -59,6 +59,47 @@ impl Ledger {
         Ok(Some(job))
     }
 
+    /// As [`Ledger::claim`], as many as `places`, of them at most `large` large ones: on disk together.
+    ///
+    /// # Errors
+    /// As [`Ledger::claim`]; of what was claimed nobody knows then.
+    pub async fn claim_many(
+        &self,
+        places: usize,
+        large: usize,
+        lease_for: Duration,
+    ) -> Result<Vec<Job>, Error> {
+        let (jobs, tickets) = self.enter_claims(places, large, lease_for)?;
+        for ticket in tickets {
+            ticket.durable().await?;
+        }
+        Ok(jobs)
+    }
+
+    fn enter_claims(
+        &self,
+        places: usize,
+        mut large: usize,
+        lease_for: Duration,
+    ) -> Result<(Vec<Job>, Vec<Ticket>), Error> {
+        let mut book = self.book()?;
+        let (mut jobs, mut tickets) = (Vec::new(), Vec::new());
+        while jobs.len() < places {
+            let lanes = Lanes { small: true, large: large > 0 };
+            let claimed = match self.enter_claim(&mut book, lanes, lease_for) {
+                Ok(claimed) => claimed,
+                // What was claimed before it stands.
+                Err(error) if jobs.is_empty() => return Err(error),
+                Err(_) => break,
+            };
+            let Some((job, ticket)) = claimed else { break };
+            large -= usize::from(job.is_large()).min(large);
+            jobs.push(job);
+            tickets.push(ticket);
+        }
+        Ok((jobs, tickets))
+    }
+
     fn enter_claim(
         &self,
         book: &mut Book,

@@ -10,7 +10,7 @@
 //! - Nobody is answered, and no cursor is published, before both files are on disk.
 //! - Waiters are enqueued under the writer's lock, so the audit log and the cursors keep its order, and
 //!   together with what they stage, so no change is committed without its audit entry.
-//! - The list of waiters is no longer than there are callers: each enqueues once and waits.
+//! - The list of waiters is bounded by the callers: each enqueues what it does at once, and waits.
 //! - A failed database stays refused until the daemon is started again: after a failed sync the
 //!   kernel forgets what it could not write, so a later success would prove nothing. A failed audit
 //!   log is tried again every second, with the lines it still owes.

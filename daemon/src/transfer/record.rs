@@ -51,7 +51,8 @@ impl Record {
         plan: PartPlan,
         warnings: Vec<String>,
     ) -> Result<Job, Fault> {
-        self.apply(Change::Plan { source, plan, warnings }).await
+        // Nothing exists at the target before a later change is on disk, and this with it.
+        self.note(Change::Plan { source, plan, warnings }).await
     }
 
     /// An upload is about to be asked for. Gives what [`Record::forget_asked`] takes.
@@ -80,7 +81,14 @@ impl Record {
     }
 
     pub(super) async fn publish(&self, target: PublishedObject) -> Result<Job, Fault> {
-        self.apply(Change::Publish(target)).await
+        // The proof ends the job or fails it; before that is on disk, the target is asked again.
+        self.note(Change::Publish(target)).await
+    }
+
+    /// Writes one change that the worker may lose in a crash: see [`Ledger::note`].
+    async fn note(&self, change: Change) -> Result<Job, Fault> {
+        self.insist(|| std::future::ready(self.ledger.note(self.job, self.token, change.clone())))
+            .await
     }
 
     pub(super) async fn warn(&self, warning: String) -> Result<(), Fault> {

@@ -203,3 +203,44 @@ async fn a_proven_object_needs_its_parts_no_more() {
     assert_eq!(ledger.get(id).expect("there").progress.parts, 1, "what they came to is kept");
     assert_eq!(ledger.counts().of(JobState::Succeeded), 1);
 }
+
+#[tokio::test]
+async fn places_are_claimed_together_and_no_more_large_ones_than_may_run() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let mut large = Vec::new();
+    for name in ["a", "b"] {
+        large.push(uploading(&ledger, name, 2 << 30).await);
+    }
+    for (id, token) in &large {
+        ledger.apply(*id, *token, Change::Release).await.expect("leased");
+    }
+    let small = [submit(&ledger, submission("c")).await, submit(&ledger, submission("d")).await];
+    let claimed = ledger.claim_many(8, 1, LEASE).await.expect("the disk works");
+    let ids: Vec<JobId> = claimed.iter().map(|job| job.id).collect();
+    assert_eq!(ids, [large[0].0, small[0].id, small[1].id]);
+    let mut tokens: Vec<u64> = claimed.iter().map(token).collect();
+    tokens.dedup();
+    assert_eq!(tokens.len(), 3, "each has a token of its own");
+    assert_eq!(ledger.claim_many(8, 0, LEASE).await.expect("the disk works"), []);
+    assert_eq!(ledger.claim_many(0, 1, LEASE).await.expect("the disk works"), []);
+    let last = ledger.claim_many(8, 1, LEASE).await.expect("the disk works");
+    assert_eq!(last.iter().map(|job| job.id).collect::<Vec<_>>(), [large[1].0]);
+    assert_consistent(&ledger);
+}
+
+/// What a worker does not wait for goes to the disk with the next that it waits for, and before it.
+#[tokio::test]
+async fn what_is_noted_is_seen_at_once_and_on_disk_with_the_next_change() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let id = submit(&ledger, submission("a")).await.id;
+    let token = token(&claim(&ledger, ANY).await.expect("just submitted"));
+    let noted = ledger.note(id, token, plan(100 << 20)).expect("leased");
+    assert_eq!(ledger.get(id).expect("there"), noted);
+    assert!(matches!(ledger.note(id, token + 1, upload()), Err(Error::LeaseLost)));
+    let uploading = ledger.apply(id, token, upload()).await.expect("planned");
+    assert_eq!(uploading.revision, noted.revision + 1);
+    drop(ledger);
+    assert_eq!(open(dir.path()).get(id).expect("there"), uploading);
+}
