@@ -1,6 +1,11 @@
 //! How the queue behaves from 10^3 to 10^6 jobs: submission by manifest, listing, claiming, memory, the
 //! start with a full queue, and the rebuild of it from the audit log. See `benches/queue`.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "there is no runtime whose thread a pause would block"
+)]
+
 mod client;
 mod daemon;
 mod ledger;
@@ -8,6 +13,7 @@ mod report;
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -136,14 +142,13 @@ fn submitted_lines(data: &Path) -> Result<u64> {
 }
 
 fn disk_mib(dir: &Path) -> Result<f64> {
-    let mut bytes = 0;
+    let mut mib = 0.0;
     for found in fs::read_dir(dir)? {
         let path = found?.path();
-        if path.is_dir() {
-            bytes += (disk_mib(&path)? * 1048576.0) as u64;
-        } else {
-            bytes += std::os::unix::fs::MetadataExt::blocks(&path.metadata()?) * 512;
-        }
+        mib += match path.is_dir() {
+            true => disk_mib(&path)?,
+            false => path.metadata()?.blocks() as f64 / 2048.0,
+        };
     }
-    Ok(bytes as f64 / 1048576.0)
+    Ok(mib)
 }
