@@ -9,8 +9,8 @@ use sandbox::{Action, Endpoint, Fault, Side};
 
 const PART: u64 = 5 << 20;
 const PARTS: u64 = 5;
-const SIZE: u64 = (PARTS - 1) * PART + 12_345;
-/// A byte in the middle of a part.
+const SIZE: u64 = PARTS * PART - 12_345;
+/// A byte in the middle of any part, the last one too: who is asked for second is chance.
 const AT: u64 = 2_000_000;
 const NOTHING: RangeInclusive<u64> = 0..=0;
 /// More tries than a burst takes.
