@@ -44,3 +44,4 @@ pub use stats::{LoggedCall, OperationStats, Stats};
 pub use store::bucket::{BucketOptions, Sink};
 pub use store::object::{Attributes, Encryption, ObjectPart, StoredObject};
 pub use store::upload::{ChecksumPlan, StoredPart, Upload};
+pub use tls::{Error as TlsError, Identity};

@@ -1,4 +1,4 @@
-//! TLS for loopback: a certificate authority of the endpoint's own, and a leaf for 127.0.0.1 and
+//! TLS for loopback: a certificate authority of the endpoint's own, and a leaf for 127.0.0.1 to .3 and
 //! localhost. Each endpoint has its own, so that a client that mixes up two remotes' bundles fails.
 
 use std::sync::Arc;
@@ -19,16 +19,23 @@ pub enum Error {
 }
 
 /// A server configuration and the authority that vouches for it, in PEM.
-pub(crate) struct Identity {
-    pub(crate) server: Arc<ServerConfig>,
-    pub(crate) ca_pem: String,
+#[derive(Debug)]
+pub struct Identity {
+    /// For a server on loopback that speaks HTTP/1.1.
+    pub server: Arc<ServerConfig>,
+    /// What its clients are to trust.
+    pub ca_pem: String,
 }
 
 impl Identity {
-    pub(crate) fn generate(name: &str) -> Result<Self, Error> {
+    /// Makes one; `name` stands in its certificates.
+    ///
+    /// # Errors
+    /// Where no certificate can be made of it.
+    pub fn generate(name: &str) -> Result<Self, Error> {
         let (issuer, ca_pem) = authority(name)?;
         let key = KeyPair::generate()?;
-        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned(), "::1".to_owned()];
+        let names = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "::1", "localhost"].map(str::to_owned);
         let mut leaf = CertificateParams::new(names)?;
         leaf.distinguished_name.push(DnType::CommonName, format!("sandbox endpoint {name}"));
         let certificate: CertificateDer<'static> = leaf.signed_by(&key, &issuer)?.der().clone();

@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::tls::Identity;
 use store::Store;
 pub use store::key;
 
@@ -98,7 +97,7 @@ struct Shared {
 /// Serves until stdin ends, so that no server outlives whoever started it. The line `report` is
 /// answered with a [`Report`], `clear` forgets what was written and counted.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let identity = Identity::generate(&format!("{:?}", arguments.side))?;
+    let identity = sandbox::Identity::generate(&format!("{:?}", arguments.side))?;
     std::fs::write(&arguments.ca, &identity.ca_pem)?;
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let port = listener.local_addr()?.port();

@@ -1,7 +1,7 @@
 //! TLS on a blocking socket by rustls's unbuffered API: records are decrypted where they were read,
 //! and plaintext is encrypted straight into what is written. Server and floor both stand on it.
 
-mod identity;
+mod trust;
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, UnbufferedConnectionCommon, UnbufferedStatus};
 
-pub use identity::{Identity, trusting};
+pub use trust::trusting;
 
 /// Bytes asked of the socket at a time.
 const READ: usize = 256 << 10;
