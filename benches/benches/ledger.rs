@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use causewayd::base::NoObserver;
-use causewayd::ledger::{Lanes, Ledger};
+use causewayd::base::Room;
+use causewayd::ledger::Ledger;
 use causewayd::model::{
     Change, Job, ObjectDigest, ObjectRef, PartDigest, PartFact, PartNumber, PartPlan, PinnedObject,
     PublishedObject, Receipt, Submission, TransferSpec, UploadId, VerifiedBy,
@@ -14,7 +15,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use tokio::runtime::Runtime;
 
 const CALLERS: [u32; 2] = [1, 64];
-const ANY: Lanes = Lanes { small: true, large: true };
+const ANY: Room = Room { small: 1, others: 1, large: 1 };
 const LEASE: Duration = Duration::from_secs(3600);
 /// 10,000 parts.
 const LARGEST: u64 = 5_000_000_000_000;
@@ -164,8 +165,8 @@ fn life(c: &mut Criterion) {
                 let live = async || {
                     let one = |_| ledger.submit(submission(), "uid:0");
                     futures::future::join_all((0..callers).map(one)).await;
-                    let jobs =
-                        ledger.claim_many(callers as usize, 0, LEASE).await.expect("readable");
+                    let room = Room { small: callers as usize, ..ANY };
+                    let jobs = ledger.claim_many(room, LEASE).await.expect("readable");
                     futures::future::join_all(jobs.iter().map(|job| carry(ledger, job))).await
                 };
                 b.iter(|| runtime.block_on(live()));

@@ -4,6 +4,7 @@
 //! Nothing here knows what a transfer is.
 
 pub mod backoff;
+pub mod berths;
 pub mod chain;
 pub mod clock;
 pub mod memory;
@@ -14,6 +15,7 @@ pub mod schedule;
 pub mod slots;
 
 pub use backoff::Backoff;
+pub use berths::{Berth, Berths, Room};
 pub use chain::chain;
 pub use memory::{MemoryBudget, Reservation};
 pub use meter::RateMeter;

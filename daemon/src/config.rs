@@ -57,6 +57,7 @@ pub struct Telemetry {
 pub struct Transfer {
     /// At least 1 MiB for each of `max_parts_in_flight`.
     pub memory_budget: ByteCount,
+    /// That go in parts, at once; small ones take a slot each besides.
     pub max_active_jobs: u32,
     pub max_parts_in_flight: u32,
     /// How long a failed job keeps what it uploaded, for a retry.

@@ -50,7 +50,7 @@ use tokio::sync::watch;
 
 pub use actor::Actor;
 pub use backup::{BackedUp, Tail, Verified, backup, restore, verify};
-pub use claim::Lanes;
+pub use claim::berth_of;
 pub use error::Error;
 pub use query::{Counts, Event, Events, Filter, PAGE_SIZE_MAX, Page};
 pub use submit::Submitted;

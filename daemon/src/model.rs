@@ -21,6 +21,7 @@ pub use failure::{Failure, FailureClass, Side};
 pub use id::{JobId, Timestamp};
 pub use job::{
     Intent, Job, JobKind, JobState, Lease, Live, Progress, Stage, TransferState, Wait, WaitReason,
+    Weight,
 };
 pub use object::{Encryption, ObjectHeaders, PinnedObject, PublishedObject, UploadId};
 pub use plan::{ByteRange, PartFact, PartNumber, PartPlan};

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::{
-    CrashPoint, Lane, Measure, MemoryBudget, Pace, Share, SharedObserver, Slots, crash_point,
+    Berth, CrashPoint, Lane, Measure, MemoryBudget, Pace, Share, SharedObserver, Slots, crash_point,
 };
 use crate::blob::{self, PresignedObject, S3Object, S3Target, Source};
 use crate::ledger::{self, Ledger};
@@ -17,7 +17,7 @@ use crate::model::{
     RemoteName, Side, TransferSpec,
 };
 use crate::remote::Remote;
-use crate::transfer::{Fault, LiveTransfer, Record, Stop, Transfer};
+use crate::transfer::{Fault, LiveTransfer, Probes, Record, Stop, Transfer};
 
 /// Times that a job whose upload was lost begins anew within one claim.
 const BEGINNINGS_MAX: u32 = 5;
@@ -35,6 +35,7 @@ pub struct Pipeline {
     pub slots: Slots,
     pub memory: MemoryBudget,
     pub observer: SharedObserver,
+    pub probes: Probes,
     /// Parts that one job may have in flight at the most.
     pub parts_max: usize,
 }
@@ -46,11 +47,13 @@ pub struct Handle {
     pub live: Arc<LiveTransfer>,
     /// Its claim on the limits of both sides.
     pub share: Arc<Share>,
+    /// Its berth among the active jobs.
+    pub berth: Arc<Berth>,
 }
 
 impl Pipeline {
-    /// How the worker of this job will be reached, at this priority.
-    pub fn handle(&self, spec: &TransferSpec, priority: i32) -> Handle {
+    /// How the worker of this job, at this priority and in this berth, will be reached.
+    pub fn handle(&self, spec: &TransferSpec, priority: i32, berth: Berth) -> Handle {
         let source = match &spec.source {
             Address::Object(object) => self.remotes.get(&object.remote).map(|r| r.pace()),
             Address::Presigned(_) => Some(&self.presigned),
@@ -58,7 +61,8 @@ impl Pipeline {
         let target = self.remotes.get(&spec.target.remote).map(|remote| remote.pace());
         let share = Share::new(priority);
         let paces = source.into_iter().chain(target).map(|pace| pace.of(&share)).collect();
-        Handle { stop: Stop::default(), live: LiveTransfer::new(paces), share }
+        let live = LiveTransfer::new(paces);
+        Handle { stop: Stop::default(), live, share, berth: Arc::new(berth) }
     }
 
     /// Works on a claimed job until it ends, or the worker is told to stop.
@@ -244,6 +248,8 @@ impl Pipeline {
             observer: Arc::clone(&self.observer),
             live: Arc::clone(&handle.live),
             stop: handle.stop.clone(),
+            berth: Arc::clone(&handle.berth),
+            probes: self.probes.clone(),
             parts_max: self.parts_max,
         })
     }

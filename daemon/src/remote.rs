@@ -19,7 +19,7 @@ mod secret;
 mod transport;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -81,6 +81,8 @@ pub struct Remote {
     observer: SharedObserver,
     sdk: SdkConfig,
     sts: SdkConfig,
+    /// One of each service, see [`Remote::client`].
+    clients: Arc<Mutex<http::Extensions>>,
     asks_sts: bool,
     credentials: credentials::Watched,
     identity: Arc<ArcSwap<identity::Checked>>,
@@ -119,6 +121,7 @@ impl Remote {
             expected,
             sdk: base.into_builder().credentials_provider(shared.clone()).build(),
             sts: sts.into_builder().credentials_provider(shared).build(),
+            clients: Arc::default(),
             asks_sts,
             credentials,
             identity: Arc::new(ArcSwap::from_pointee(identity::Checked::at_start(is_waited_for))),
@@ -183,14 +186,24 @@ impl Remote {
         &self.observer
     }
 
-    /// The configuration that every AWS client of this remote is made from.
-    pub fn sdk_config(&self) -> &SdkConfig {
-        &self.sdk
+    /// The client `C` of one service, made when it is first asked for, and from then on the same one: to
+    /// make one takes as long as a request.
+    pub fn client<C>(&self, make: impl FnOnce(&SdkConfig) -> C) -> C
+    where
+        C: Clone + Send + Sync + 'static,
+    {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.get_or_insert_with(|| make(&self.sdk)).clone()
     }
 
     /// Its S3 endpoint, where the configuration names one.
     pub fn s3_endpoint(&self) -> Option<&str> {
         self.s3_endpoint.as_deref()
+    }
+
+    /// Whether S3 is reached by TLS.
+    pub fn is_tls(&self) -> bool {
+        self.s3_endpoint.as_ref().is_none_or(|url| url.starts_with("https:"))
     }
 
     /// Whether buckets are named in the path rather than in the host name.

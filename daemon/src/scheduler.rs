@@ -1,10 +1,12 @@
 //! Which job runs: priority, then age, within bounds that keep small jobs moving.
 //!
-//! Jobs are claimed from the ledger one by one, up to `max_active_jobs`. Parts of running jobs share
-//! the machine's slots evenly (see [`crate::base::slots`]), but that helps only a job that runs: so a
-//! quarter of the places is kept for jobs of at most 1 GiB. A job whose size is not known yet may be
-//! planned in such a place; where it turns out to be large and the others' places are taken, it goes
-//! back into the queue, and waits there among the large ones.
+//! Parts of running jobs share the machine's slots evenly (see [`crate::base::slots`]), but that helps
+//! only a job that runs. So jobs that go in parts run `max_active_jobs` at once, and a quarter of these
+//! berths is kept for those of at most 1 GiB; and small ones, which are one PutObject each, have berths
+//! of their own, as many as there are slots: hundreds of them move at the pace of the requests. A job
+//! whose size is not known yet is planned in a small one's berth; where it turns out to be larger and
+//! there is no berth for it (see [`crate::base::berths`]), it goes back into the queue, and waits there
+//! among its like.
 //!
 //! Pause and cancel come as facts through the ledger's events, like everything else: the scheduler
 //! sees the intent of a job that runs here, and tells its worker to stop.
@@ -21,8 +23,8 @@ use tokio::task::{self, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::base::clock;
-use crate::ledger::{Events, Filter, Ledger, PAGE_SIZE_MAX};
+use crate::base::{Berths, clock};
+use crate::ledger::{self, Events, Filter, Ledger, PAGE_SIZE_MAX};
 use crate::model::{Change, Failure, FailureClass, Intent, Job, JobId, JobState, Lease, Live};
 use crate::pipeline::{Handle, Pipeline};
 
@@ -41,7 +43,7 @@ const ABANDON_GRACE: Duration = Duration::from_secs(5);
 pub struct Scheduler {
     ledger: Ledger,
     pipeline: Pipeline,
-    active_max: usize,
+    berths: Berths,
     /// How long a paused or drained job's parts in flight may take to finish.
     drain_timeout: Duration,
     active: Mutex<HashMap<JobId, Active>>,
@@ -52,7 +54,6 @@ pub struct Scheduler {
 struct Active {
     handle: Handle,
     token: u64,
-    large: bool,
     /// It was claimed in order to be cancelled: its worker aborts, and is not to be stopped in that.
     cancels: bool,
     /// The worker's task, to know whose it was if it ends by a panic.
@@ -60,12 +61,12 @@ struct Active {
 }
 
 impl Scheduler {
-    /// A scheduler of at most `active_max` jobs at once.
+    /// A scheduler of at most `active_max` jobs in parts at once.
     pub fn new(pipeline: Pipeline, active_max: usize, drain_timeout: Duration) -> Arc<Self> {
         Arc::new(Self {
             ledger: pipeline.ledger.clone(),
+            berths: Berths::new(pipeline.parts_max, active_max),
             pipeline,
-            active_max,
             drain_timeout,
             active: Mutex::default(),
             draining: watch::Sender::new(false),
@@ -125,16 +126,7 @@ impl Scheduler {
     /// on disk before its job begins.
     async fn claim(self: &Arc<Self>, workers: &mut JoinSet<(JobId, u64)>) {
         while !self.is_draining() {
-            let (places, large) = {
-                let active = self.lock();
-                let large = active.values().filter(|active| active.large).count();
-                (self.active_max.saturating_sub(active.len()), large)
-            };
-            if places == 0 {
-                return;
-            }
-            let large = self.large_max().saturating_sub(large);
-            match self.ledger.claim_many(places, large, LEASE).await {
+            match self.ledger.claim_many(self.berths.room(), LEASE).await {
                 Ok(jobs) if jobs.is_empty() => return,
                 Ok(jobs) => jobs.into_iter().for_each(|job| self.spawn(job, workers)),
                 Err(error) => {
@@ -177,11 +169,10 @@ impl Scheduler {
 
     fn spawn(self: &Arc<Self>, job: Job, workers: &mut JoinSet<(JobId, u64)>) {
         let Some(lease) = job.lease.clone() else { return };
-        let handle = self.pipeline.handle(&job.spec, job.priority);
-        let large = job.is_large();
+        let berth = self.berths.take(ledger::berth_of(&job, self.berths.room()));
+        let handle = self.pipeline.handle(&job.spec, job.priority, berth);
         let cancels = job.intent == Intent::Cancel;
-        let active =
-            Active { handle: handle.clone(), token: lease.token, large, cancels, task: None };
+        let active = Active { handle: handle.clone(), token: lease.token, cancels, task: None };
         self.lock().insert(job.id, active);
         let this = Arc::clone(self);
         let (id, token) = (job.id, lease.token);
@@ -236,13 +227,15 @@ impl Scheduler {
                     }
                 }
                 Ok(Events::TooOld { .. }) => {
-                    // So far behind that events are gone: the jobs themselves say the same.
+                    // So far behind that events are gone: the jobs themselves say the same. What happens
+                    // while they are read is heard after them.
+                    cursor = *self.ledger.subscribe().borrow();
                     for id in self.running() {
                         if let Ok(job) = self.ledger.get(id) {
                             self.heard(&job);
                         }
                     }
-                    return *self.ledger.subscribe().borrow();
+                    return cursor;
                 }
                 Err(error) => {
                     tracing::error!(%error, "cannot read the ledger's events");
@@ -255,22 +248,20 @@ impl Scheduler {
     fn heard(self: &Arc<Self>, job: &Job) {
         let stop = {
             let mut active = self.lock();
-            let larges = active.values().filter(|active| active.large).count();
             let Some(mine) = active.get_mut(&job.id) else { return };
-            mine.handle.share.set_priority(job.priority);
-            let grew = job.is_large() && !mine.large;
-            if grew && larges < self.large_max() {
-                mine.large = true;
+            // Of an earlier claim, or of its end: it says nothing to this worker.
+            if job.lease.as_ref().is_none_or(|lease| lease.token != mine.token) {
+                return;
             }
-            let out_of_lane = grew && !mine.large;
+            mine.handle.share.set_priority(job.priority);
             match job.intent {
-                Intent::Run if !out_of_lane => return,
+                Intent::Run => return,
                 Intent::Cancel if mine.cancels => return,
                 Intent::Cancel => {
                     mine.handle.stop.now();
                     return;
                 }
-                Intent::Run | Intent::Pause => mine.handle.stop.clone(),
+                Intent::Pause => mine.handle.stop.clone(),
             }
         };
         stop.soon();
@@ -322,12 +313,6 @@ impl Scheduler {
             }
         }
         self.lock().clear();
-    }
-
-    /// Places that large jobs may take.
-    fn large_max(&self) -> usize {
-        let kept = (self.active_max / 4).max(1);
-        self.active_max.saturating_sub(kept).max(1)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Active>> {

@@ -39,12 +39,14 @@ pub mod unrecorded;
 use std::sync::Arc;
 
 pub use fault::Fault;
+pub use habits::Probes;
 pub use live::LiveTransfer;
 pub use plan::Draft;
 pub use record::Record;
 pub use stop::Stop;
+use tokio::time::Instant;
 
-use crate::base::{MemoryBudget, Seat, SharedObserver};
+use crate::base::{Berth, MemoryBudget, Seat, SharedObserver};
 use crate::blob::{Attributes, S3Target, Source};
 use crate::model::{FailureClass, Job, PinnedObject, Receipt, Side, TransferSpec, TransferState};
 use plan::Planned;
@@ -61,6 +63,9 @@ pub struct Transfer {
     pub observer: SharedObserver,
     pub live: Arc<LiveTransfer>,
     pub stop: Stop,
+    /// Its berth among the active jobs.
+    pub berth: Arc<Berth>,
+    pub probes: Probes,
     /// Parts that one job may have in flight at the most.
     pub parts_max: usize,
 }
@@ -77,30 +82,34 @@ impl Transfer {
         let habits = self.find_habits(job.submitted_at).await?;
         self.target = self.target.with_habits(habits);
         let transfer = Arc::new(self);
-        let mut replan = true;
         // An upload that this run did not begin may have parts that the ledger does not know.
         let resumed = job.transfer.upload().is_some();
+        let mut planned_at = None;
         loop {
             transfer.live.at(&job);
-            job = match &job.transfer {
-                TransferState::Unplanned => transfer.begin(&job).await?,
-                // Nothing exists at the target, and the pin may be hours old: pin again.
-                TransferState::Planned { .. } if replan => transfer.begin(&job).await?,
-                TransferState::Planned { source, plan } if plan.is_single_put() => {
-                    transfer.seal_small(source).await?
+            let now = Instant::now();
+            job = match (&job.transfer, planned_at) {
+                // Where nothing exists at the target, the pin may be hours old: pin again.
+                (TransferState::Unplanned, _) | (TransferState::Planned { .. }, None) => {
+                    transfer.begin(&job).await?
                 }
-                TransferState::Planned { source, .. } => transfer.create_upload(source).await?,
-                TransferState::Uploading { source, plan, upload } => {
+                (TransferState::Planned { source, plan }, Some(at)) if plan.is_single_put() => {
+                    transfer.seal_small(source, at).await?
+                }
+                (TransferState::Planned { source, .. }, _) => {
+                    transfer.create_upload(source).await?
+                }
+                (TransferState::Uploading { source, plan, upload }, _) => {
                     transfer.upload_parts(source, *plan, upload, resumed).await?
                 }
-                TransferState::Sealing { source, plan, upload, digest } => {
+                (TransferState::Sealing { source, plan, upload, digest }, _) => {
                     transfer.publish(source, *plan, upload.as_ref(), *digest).await?
                 }
-                TransferState::Sealed { source, plan, digest, target } => {
+                (TransferState::Sealed { source, plan, digest, target }, _) => {
                     return transfer.prove(&job, source, *plan, *digest, target).await;
                 }
             };
-            replan = matches!(job.transfer, TransferState::Unplanned);
+            planned_at.get_or_insert(now);
             if let Some(receipt) = &job.receipt {
                 return Ok(receipt.clone());
             }
@@ -111,7 +120,10 @@ impl Transfer {
         match self.plan().await? {
             Planned::Carry(draft) => {
                 let source = Box::new(draft.source);
-                self.record.plan(source, draft.plan, draft.warnings).await
+                let job = self.record.plan(source, draft.plan, draft.warnings).await?;
+                // Back into the queue, to wait there among its like.
+                let has_berth = self.berth.grow(job.weight());
+                has_berth.then_some(job).ok_or(Fault::Stopped)
             }
             Planned::Same { draft, existing } => {
                 let receipt = self.receipt_of_same(job, &draft, &existing);

@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use super::Error;
 use super::limits::{self, LimitBook};
 use crate::base::{
-    Direction, InForce, Lane, Limits, MemoryBudget, Pace, SharedObserver, Slots, chain, clock,
+    Berth, Direction, InForce, Lane, Limits, MemoryBudget, Pace, SharedObserver, Slots, chain,
+    clock,
 };
 use crate::blob;
 use crate::config::Config;
@@ -28,7 +29,7 @@ use crate::remote::Remote;
 use crate::scheduler::{Reaper, Scheduler};
 use crate::telemetry::{ConcurrencyLimit, JobBytes, Snapshot};
 use crate::transfer::retry::Budget;
-use crate::transfer::{Fault, Record, unrecorded};
+use crate::transfer::{Fault, Probes, Record, unrecorded};
 
 /// How long a dry run, or a page of a listing, may take before it says what it waits for.
 const DRY_RUN_PATIENCE: Duration = Duration::from_secs(30);
@@ -68,6 +69,7 @@ impl Daemon {
             slots: Slots::new(parts_max),
             memory: MemoryBudget::new(transfer.memory_budget.0),
             observer,
+            probes: Probes::default(),
             parts_max,
         };
         let active_max = transfer.max_active_jobs as usize;
@@ -236,7 +238,7 @@ impl Engine for Daemon {
     }
 
     async fn dry_run(&self, spec: &TransferSpec) -> Result<DryRun, Failure> {
-        let handle = self.pipeline.handle(spec, 0);
+        let handle = self.pipeline.handle(spec, 0, Berth::unbounded());
         let record = Record::of_no_job(self.ledger().clone(), &handle.live, &handle.stop);
         let transfer = self.pipeline.build(spec, record, &handle).map_err(|failure| *failure)?;
         let draft = match tokio::time::timeout(DRY_RUN_PATIENCE, transfer.draft()).await {

@@ -142,10 +142,12 @@ pub(super) fn count(
     }
 }
 
-/// S3's client for `remote`. The connections are the remote's: all its clients share them.
+/// S3's client for `remote`.
 pub(super) fn client(remote: &Remote) -> aws_sdk_s3::Client {
-    let mut config = aws_sdk_s3::config::Builder::from(remote.sdk_config())
-        .force_path_style(remote.path_style());
-    config.set_endpoint_url(remote.s3_endpoint().map(str::to_owned));
-    aws_sdk_s3::Client::from_conf(config.build())
+    remote.client(|config| {
+        let config = aws_sdk_s3::config::Builder::from(config);
+        let mut config = config.force_path_style(remote.path_style());
+        config.set_endpoint_url(remote.s3_endpoint().map(str::to_owned));
+        aws_sdk_s3::Client::from_conf(config.build())
+    })
 }

@@ -41,6 +41,25 @@ pub struct Existing {
 /// # Errors
 /// `NoSuchKey` where nothing does; the other faults of a request.
 pub(super) async fn head(caller: &Caller, version: Option<&str>) -> Result<Existing, Error> {
+    match ask(caller, version).await {
+        Err(error) => Err(explained(caller, version, error).await),
+        found => found,
+    }
+}
+
+/// What stands at the caller's key now; `None` where nothing does, be it that there is no bucket.
+///
+/// # Errors
+/// The other faults of a request.
+pub(super) async fn look(caller: &Caller) -> Result<Option<Existing>, Error> {
+    match ask(caller, None).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.exchange().status == Some(404) => Ok(None),
+        Err(error) => Err(explained(caller, None, error).await),
+    }
+}
+
+async fn ask(caller: &Caller, version: Option<&str>) -> Result<Existing, Error> {
     let operation = if version.is_some() { HEAD_VERSION } else { HEAD };
     let request = caller
         .client
@@ -50,10 +69,7 @@ pub(super) async fn head(caller: &Caller, version: Option<&str>) -> Result<Exist
         .set_version_id(version.map(str::to_owned))
         .checksum_mode(ChecksumMode::Enabled)
         .send();
-    let answer = match caller.call(operation, request).await {
-        Ok(answer) => answer,
-        Err(error) => return Err(explained(caller, version, error).await),
-    };
+    let answer = caller.call(operation, request).await?;
     let size = answer.content_length.and_then(|length| u64::try_from(length).ok());
     let size = size.ok_or_else(|| caller.bad_answer(operation, "the answer gives no size"))?;
     let etag = answer.e_tag.as_deref().map(unquoted).filter(|etag| !etag.is_empty());

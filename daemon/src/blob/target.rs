@@ -21,7 +21,7 @@ pub use upload::{
 };
 
 use super::call::{ANSWER_PATIENCE, Caller, Operation};
-use super::head::{Existing, head, real_version, unquoted};
+use super::head::{Existing, head, look, real_version, unquoted};
 use super::{Error, Habits, tags};
 use crate::base::Pace;
 use crate::model::digest::crc64nvme_to_base64;
@@ -100,6 +100,15 @@ impl S3Target {
         }
     }
 
+    /// As [`S3Target::head`] of what stands there now, where nothing is what is hoped for: that there is no
+    /// bucket either shows when the object is written.
+    ///
+    /// # Errors
+    /// As [`S3Target::head`].
+    pub async fn look(&self) -> Result<Option<Existing>, Error> {
+        look(&self.caller).await
+    }
+
     /// Writes a whole small object, whose CRC64NVME the server compares. `only_if_absent` asks for
     /// `If-None-Match: *`, which some servers ignore.
     ///
@@ -125,10 +134,13 @@ impl S3Target {
             .set_checksum_crc64_nvme(checksum)
             .set_if_none_match(only_if_absent.then(|| "*".to_owned()))
             .body(ByteStream::from(bytes));
-        let request = attributes::carried!(request, attributes);
-        let sent = attributes::send!(request, attributes);
+        let request = attributes::carried!(request, attributes).customize();
+        let request = request.mutate_request(attributes::expires(attributes));
+        // The server compares the checksum, and TLS each record: a SHA-256 besides costs more than both.
+        let is_checked = self.habits.full_object && self.caller.remote.is_tls();
+        let request = if is_checked { request.disable_payload_signing() } else { request };
         let patience = ANSWER_PATIENCE + Duration::from_secs(size / SLOWEST_PUT);
-        let answer = self.caller.call_within(PUT, patience, async {}, sent).await?;
+        let answer = self.caller.call_within(PUT, patience, async {}, request.send()).await?;
         self.published(PUT, answer.e_tag.as_deref(), answer.version_id)
     }
 

@@ -1,4 +1,4 @@
-//! Handing out work: the best job of the permitted lanes, under a lease with a fencing token.
+//! Handing out work: the best jobs that there is room for, under a lease with a fencing token.
 //!
 //! # Crash consistency
 //! The claim and its token are one transaction, on disk before the worker has the job. A daemon
@@ -17,59 +17,54 @@ use super::flush::Ticket;
 use super::key::Lane;
 use super::store::Table;
 use super::{Actor, Error, Ledger, key};
-use crate::base::clock;
-use crate::model::{Change, Job, JobState, Lease};
+use crate::base::{Room, clock};
+use crate::model::{Change, Intent, Job, JobState, Lease, Weight};
 
-/// Which jobs there is room for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lanes {
-    /// Up to 1 GiB, or of unknown size.
-    pub small: bool,
-    pub large: bool,
+/// The lanes that there is room for. A cancel may be claimed wherever there is room: it takes a moment,
+/// and what it cleans up is billed until then.
+fn permitted(room: Room) -> impl Iterator<Item = Lane> {
+    let lanes = [
+        (room.has(Weight::Small) || room.has(Weight::Medium), Lane::Cancel),
+        (room.has(Weight::Small), Lane::Small),
+        (room.has(Weight::Medium), Lane::Medium),
+        (room.has(Weight::Large), Lane::Large),
+    ];
+    lanes.into_iter().filter_map(|(open, lane)| open.then_some(lane))
 }
 
-impl Lanes {
-    /// What may be claimed. A cancel may be claimed through any lane: it takes a moment, and what it
-    /// cleans up is billed until then.
-    fn permitted(self) -> impl Iterator<Item = Lane> {
-        let lanes = [
-            (self.small || self.large, Lane::Cancel),
-            (self.small, Lane::Small),
-            (self.large, Lane::Large),
-        ];
-        lanes.into_iter().filter_map(|(open, lane)| open.then_some(lane))
+/// The kind of berth that a claimed job takes of `room`: its weight's, or for a cancel whichever there is.
+pub fn berth_of(job: &Job, room: Room) -> Weight {
+    match job.intent {
+        Intent::Cancel if room.has(Weight::Small) => Weight::Small,
+        Intent::Cancel => Weight::Medium,
+        Intent::Run | Intent::Pause => job.weight(),
     }
 }
 
 impl Ledger {
-    /// Takes the best job of `lanes` out of the queue: those to be cancelled first, then by
-    /// priority, then by age. `None` where there is none. The lease is in the job.
+    /// Takes the best job that there is `room` for out of the queue: those to be cancelled first, then
+    /// by priority, then by age. `None` where there is none. The lease is in the job.
     ///
     /// Not to be dropped midway: the job would be leased to nobody until the next start.
     ///
     /// # Errors
     /// Storage, or the audit log.
-    pub async fn claim(&self, lanes: Lanes, lease_for: Duration) -> Result<Option<Job>, Error> {
+    pub async fn claim(&self, room: Room, lease_for: Duration) -> Result<Option<Job>, Error> {
         let claimed = {
             let mut book = self.book()?;
-            self.enter_claim(&mut book, lanes, lease_for)?
+            self.enter_claim(&mut book, room, lease_for)?
         };
         let Some((job, ticket)) = claimed else { return Ok(None) };
         ticket.durable().await?;
         Ok(Some(job))
     }
 
-    /// As [`Ledger::claim`], as many as `places`, of them at most `large` large ones: on disk together.
+    /// As [`Ledger::claim`], all that there is room for: on disk together.
     ///
     /// # Errors
     /// As [`Ledger::claim`]; of what was claimed nobody knows then.
-    pub async fn claim_many(
-        &self,
-        places: usize,
-        large: usize,
-        lease_for: Duration,
-    ) -> Result<Vec<Job>, Error> {
-        let (jobs, tickets) = self.enter_claims(places, large, lease_for)?;
+    pub async fn claim_many(&self, room: Room, lease_for: Duration) -> Result<Vec<Job>, Error> {
+        let (jobs, tickets) = self.enter_claims(room, lease_for)?;
         for ticket in tickets {
             ticket.durable().await?;
         }
@@ -78,22 +73,20 @@ impl Ledger {
 
     fn enter_claims(
         &self,
-        places: usize,
-        mut large: usize,
+        mut room: Room,
         lease_for: Duration,
     ) -> Result<(Vec<Job>, Vec<Ticket>), Error> {
         let mut book = self.book()?;
         let (mut jobs, mut tickets) = (Vec::new(), Vec::new());
-        while jobs.len() < places {
-            let lanes = Lanes { small: true, large: large > 0 };
-            let claimed = match self.enter_claim(&mut book, lanes, lease_for) {
+        loop {
+            let claimed = match self.enter_claim(&mut book, room, lease_for) {
                 Ok(claimed) => claimed,
                 // What was claimed before it stands.
                 Err(error) if jobs.is_empty() => return Err(error),
                 Err(_) => break,
             };
             let Some((job, ticket)) = claimed else { break };
-            large -= usize::from(job.is_large()).min(large);
+            room = room.beside(berth_of(&job, room));
             jobs.push(job);
             tickets.push(ticket);
         }
@@ -103,10 +96,10 @@ impl Ledger {
     fn enter_claim(
         &self,
         book: &mut Book,
-        lanes: Lanes,
+        room: Room,
         lease_for: Duration,
     ) -> Result<Option<(Job, Ticket)>, Error> {
-        while let Some(found) = self.best(lanes)? {
+        while let Some(found) = self.best(room)? {
             let Some(before) = self.behind(&found)? else {
                 let mut draft = Draft::default();
                 draft.writes.remove(Table::Queue, &found);
@@ -130,10 +123,10 @@ impl Ledger {
         Ok(None)
     }
 
-    /// The head of the permitted lanes.
-    fn best(&self, lanes: Lanes) -> Result<Option<sled::IVec>, Error> {
+    /// The head of the lanes that there is room for.
+    fn best(&self, room: Room) -> Result<Option<sled::IVec>, Error> {
         let mut best: Option<sled::IVec> = None;
-        for lane in lanes.permitted() {
+        for lane in permitted(room) {
             let head = self.inner.desk.store.first(Table::Queue, &[lane as u8])?;
             let Some(head) = head else { continue };
             if lane == Lane::Cancel {

@@ -6,7 +6,7 @@
 //!   after a change knows what to remove and what to add.
 //! - Numbers are big-endian and unsigned; a descending order is a bitwise complement.
 
-use crate::model::{Intent, Job, JobId, JobState, PartNumber, Timestamp};
+use crate::model::{Intent, Job, JobId, JobState, PartNumber, Timestamp, Weight};
 
 /// Which of the queue's rows a job stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,17 +14,19 @@ pub(super) enum Lane {
     /// To be cancelled: it holds an upload at the target that is billed until it is gone. Ahead of
     /// all others, whatever its size.
     Cancel = 0,
-    /// Up to 1 GiB, or of unknown size.
+    /// A job's [`Weight`].
     Small = 1,
-    Large = 2,
+    Medium = 2,
+    Large = 3,
 }
 
 impl Lane {
     fn of(job: &Job) -> Self {
-        match job.intent {
-            Intent::Cancel => Self::Cancel,
-            Intent::Run | Intent::Pause if job.is_large() => Self::Large,
-            Intent::Run | Intent::Pause => Self::Small,
+        match (job.intent, job.weight()) {
+            (Intent::Cancel, _) => Self::Cancel,
+            (Intent::Run | Intent::Pause, Weight::Small) => Self::Small,
+            (Intent::Run | Intent::Pause, Weight::Medium) => Self::Medium,
+            (Intent::Run | Intent::Pause, Weight::Large) => Self::Large,
         }
     }
 }

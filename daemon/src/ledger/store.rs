@@ -38,7 +38,7 @@ use crate::model::{Job, JobId};
 /// The daemon as a whole stays below 160 MiB resident. sled's page table comes on top of this, at
 /// about 50 MiB for 200,000 jobs; four times the cache made nothing faster.
 const CACHE_BYTES: u64 = 16 << 20;
-const SCHEMA: u32 = 3;
+const SCHEMA: u32 = 4;
 const SCHEMA_KEY: &str = "schema";
 const SEAL_KEY: &[u8] = b"seal";
 /// A daemon that is being restarted may find the lock of the one before it for a moment.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::*;
-use crate::base::{Measure, NoObserver, Observe};
+use crate::base::{Measure, NoObserver, Observe, Room};
 use crate::model::{
     Failure, FailureClass, Intent, JobState, Labels, Lease, ObjectDigest, PartDigest, PartFact,
     PartNumber, PartPlan, PinnedObject, PublishedObject, Receipt, Submission, TransferSpec,
@@ -21,8 +21,8 @@ use crate::model::{
 };
 
 const LEASE: Duration = Duration::from_secs(60);
-const ANY: Lanes = Lanes { small: true, large: true };
-const SMALL: Lanes = Lanes { small: true, large: false };
+const ANY: Room = Room { small: 1, others: 1, large: 1 };
+const SMALL: Room = Room { small: 1, others: 0, large: 0 };
 
 /// Counts the cycles of the group commit.
 #[derive(Debug, Default)]
@@ -56,8 +56,8 @@ async fn submit(ledger: &Ledger, submission: Submission) -> Job {
     ledger.submit(submission, "uid:0").await.expect("accepted").job
 }
 
-async fn claim(ledger: &Ledger, lanes: Lanes) -> Option<Job> {
-    ledger.claim(lanes, LEASE).await.expect("the disk works")
+async fn claim(ledger: &Ledger, room: Room) -> Option<Job> {
+    ledger.claim(room, LEASE).await.expect("the disk works")
 }
 
 fn token(job: &Job) -> u64 {

@@ -24,6 +24,16 @@ use super::{
 /// A job that carries more than this is a large one.
 const LARGE_BYTES: u64 = 1 << 30;
 
+/// How much a job is to carry: jobs that carry more must not hold up those that carry less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// One PutObject, or not known yet.
+    Small,
+    /// Up to 1 GiB, in parts.
+    Medium,
+    Large,
+}
+
 /// What a job does. Image jobs come beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -290,9 +300,14 @@ impl Job {
         self.transfer.planned().map(|(source, _)| source.size)
     }
 
-    /// Whether the job is known to be a large one, which must not hold up small ones.
-    pub fn is_large(&self) -> bool {
-        self.size().is_some_and(|size| size > LARGE_BYTES)
+    /// How much it is to carry, as far as that is known.
+    pub fn weight(&self) -> Weight {
+        match self.transfer.planned() {
+            Some((_, plan)) if plan.is_single_put() => Weight::Small,
+            Some((source, _)) if source.size > LARGE_BYTES => Weight::Large,
+            Some(_) => Weight::Medium,
+            None => Weight::Small,
+        }
     }
 
     /// Whether the job is in the scheduler's queue.

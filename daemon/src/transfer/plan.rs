@@ -36,7 +36,10 @@ pub(super) enum Planned {
 
 impl Transfer {
     pub(super) async fn plan(&self) -> Result<Planned, Fault> {
-        let draft = self.draft().await?;
+        let draft = self.draft_of_source().await?;
+        // That there is no bucket shows at the first write.
+        let existing = self.retrying(Side::Target, || self.target.look()).await?;
+        let draft = self.beside(draft, existing)?;
         match &draft.existing {
             Some(existing) if self.spec.if_exists == IfExists::Skip => {
                 let existing = Box::new(existing.clone());
@@ -54,17 +57,28 @@ impl Transfer {
     /// # Errors
     /// [`Fault::Failed`] where the transfer cannot work as asked.
     pub async fn draft(&self) -> Result<Draft, Fault> {
+        let draft = self.draft_of_source().await?;
+        let existing = self.retrying(Side::Target, || self.target.head(None)).await?;
+        self.beside(draft, existing)
+    }
+
+    /// What the source alone tells.
+    async fn draft_of_source(&self) -> Result<Draft, Fault> {
         let (source, mut warnings) = self.retrying(Side::Source, || self.source.pin()).await?;
         warnings.extend(self.warn_of_overwriting());
         let slots = u32::try_from(self.parts_max).unwrap_or(u32::MAX);
         let plan = PartPlan::new(source.size, self.spec.part_size, slots)
             .map_err(|error| self.refused(Side::Source, "", error.to_string(), ""))?;
         self.check_fidelity(&source)?;
-        let existing = self.retrying(Side::Target, || self.target.head(None)).await?;
+        Ok(Draft { source, plan, warnings, existing: None })
+    }
+
+    /// The draft, beside what stands at the target.
+    fn beside(&self, draft: Draft, existing: Option<Existing>) -> Result<Draft, Fault> {
         if let Some(existing) = &existing {
-            self.check_existing(&source, existing)?;
+            self.check_existing(&draft.source, existing)?;
         }
-        Ok(Draft { source, plan, warnings, existing })
+        Ok(Draft { existing, ..draft })
     }
 
     /// By `if_exists`, what a target that exists means.

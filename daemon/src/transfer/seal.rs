@@ -5,6 +5,9 @@
 //! repeated only while it is known not to have happened.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::retry::Budget;
 use super::small::Held;
@@ -15,6 +18,9 @@ use crate::model::{
     Failure, FailureClass, IfExists, Job, ObjectDigest, PartPlan, PinnedObject, PublishedObject,
     Side, TransferState, UploadId,
 };
+
+/// How long ago "just before the object is published" may be, for servers that ignore If-None-Match.
+const STAYS_CLEAR: Duration = Duration::from_secs(2);
 
 /// What stands at the target key, as far as this transfer is concerned.
 enum Found {
@@ -66,7 +72,7 @@ impl Transfer {
     ) -> Result<Job, Fault> {
         match upload {
             Some(upload) => self.complete(source, plan, upload, digest).await,
-            None => self.publish_held(source, digest, None).await,
+            None => self.publish_held(source, digest, None, None).await,
         }
     }
 
@@ -136,19 +142,22 @@ impl Transfer {
         })
     }
 
-    /// Sends a small object; without the bytes at hand they are read again, and must be the same.
+    /// Sends a small object; without the bytes at hand they are read again, and must be the same. That the
+    /// key was clear at some moment before spares a look, where nothing was sent since.
     pub(super) async fn publish_held(
         &self,
         source: &PinnedObject,
         digest: ObjectDigest,
-        held: Option<Held>,
+        mut held: Option<Held>,
+        mut seen_clear: Option<Instant>,
     ) -> Result<Job, Fault> {
-        let mut held = held;
         let mut budget = Budget::default();
         loop {
+            let is_clear = seen_clear.take().is_some_and(|at| at.elapsed() < STAYS_CLEAR);
             // With `replace`, sending it again is harmless and looking would mistake an old equal
             // object, with other metadata, for ours.
             if self.only_if_absent()
+                && !is_clear
                 && let Found::Ours(published) = self.look(source, None, digest).await?
             {
                 return self.record.publish(published).await;
@@ -208,7 +217,7 @@ impl Transfer {
         upload: Option<(&UploadId, bool)>,
         digest: ObjectDigest,
     ) -> Result<Found, Fault> {
-        let existing = self.retrying(Side::Target, || self.target.head(None)).await?;
+        let existing = self.retrying(Side::Target, || self.target.look()).await?;
         let Some(existing) = existing else { return Ok(Found::Clear) };
         // An upload that still stands was not completed, whatever the object there looks like.
         let may_be_done = match upload {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
 
 use super::reader::{ReadError, Reader, Trace};
 use super::retry::Budget;
@@ -20,13 +21,18 @@ pub(super) struct Held {
 }
 
 impl Transfer {
-    /// Learns the digest of a small object, writes it down, and publishes.
-    pub(super) async fn seal_small(&self, source: &PinnedObject) -> Result<Job, Fault> {
+    /// Learns the digest of a small object, writes it down, and publishes. At `planned_at` nothing stood in
+    /// the way of that.
+    pub(super) async fn seal_small(
+        &self,
+        source: &PinnedObject,
+        planned_at: Instant,
+    ) -> Result<Job, Fault> {
         let held = self.hold(source).await?;
         let digest = held.digest;
         self.check_before_publishing(source, &digest)?;
         self.record.seal(digest).await?;
-        self.publish_held(source, digest, Some(held)).await
+        self.publish_held(source, digest, Some(held), Some(planned_at)).await
     }
 
     /// Reads a small object whole.

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use causewayd::base::NoObserver;
-use causewayd::ledger::{Lanes, Ledger};
+use causewayd::base::Room;
+use causewayd::ledger::Ledger;
 use causewayd::model::Change;
 
 use crate::report::Row;
 
 const CLAIMS: u32 = 200;
 const CALLERS: usize = 64;
-const ANY: Lanes = Lanes { small: true, large: true };
+const ANY: Room = Room { small: 1, others: 1, large: 1 };
 const LEASE: Duration = Duration::from_secs(3600);
 
 /// Claims, one after the other and by many at once; everything is given back.

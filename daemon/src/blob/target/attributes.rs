@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::types::ServerSideEncryption;
+use aws_smithy_runtime_api::http::Request;
 
 use crate::model::{Encryption, ObjectHeaders};
 
@@ -51,19 +52,16 @@ macro_rules! carried {
     }};
 }
 
-/// Sends `request` with the `Expires` of `attributes` word for word: the SDK's own setter takes only
-/// dates, and what S3 keeps there need not be one.
-macro_rules! send {
-    ($request:expr, $attributes:expr) => {{
-        let expires = $attributes.headers.expires.clone();
-        let put = move |request: &mut aws_smithy_runtime_api::http::Request| {
-            if let Some(text) = &expires {
-                // A text that is no header value was never one at the source.
-                let _ = request.headers_mut().try_insert("expires", text.clone());
-            }
-        };
-        $request.customize().mutate_request(put).send()
-    }};
+/// Puts the `Expires` of `attributes` on a request word for word: the SDK's own setter takes only dates,
+/// and what S3 keeps there need not be one.
+pub(super) fn expires(attributes: &Attributes) -> impl Fn(&mut Request) + Send + Sync + 'static {
+    let expires = attributes.headers.expires.clone();
+    move |request| {
+        if let Some(text) = &expires {
+            // A text that is no header value was never one at the source.
+            let _ = request.headers_mut().try_insert("expires", text.clone());
+        }
+    }
 }
 
-pub(super) use {carried, send};
+pub(super) use carried;

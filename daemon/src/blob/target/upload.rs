@@ -127,8 +127,9 @@ impl S3Target {
             .key(&self.caller.address.key)
             .set_checksum_algorithm(full_object.then_some(ChecksumAlgorithm::Crc64Nvme))
             .set_checksum_type(full_object.then_some(ChecksumType::FullObject));
-        let request = attributes::carried!(request, attributes);
-        let answer = self.caller.call(CREATE, attributes::send!(request, attributes)).await?;
+        let request = attributes::carried!(request, attributes).customize();
+        let request = request.mutate_request(attributes::expires(attributes)).send();
+        let answer = self.caller.call(CREATE, request).await?;
         let upload = answer.upload_id.filter(|id| !id.is_empty());
         let upload = upload
             .ok_or_else(|| self.caller.bad_answer(CREATE, "the answer gives no upload id"))?;

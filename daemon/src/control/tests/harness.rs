@@ -13,9 +13,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::base::Room;
 use crate::base::{InForce, Limits, NoObserver, Origin};
 use crate::control::*;
-use crate::ledger::{Lanes, Ledger};
+use crate::ledger::Ledger;
 use crate::model::{
     Address, Bandwidth, Failure, FailureClass, IfExists, Job, JobId, Live, ObjectAddress,
     ObjectRef, RemoteName, Timestamp, TransferSpec, Verify,
@@ -219,8 +220,8 @@ impl Daemon {
 
     /// Claims the best job of the queue, as a worker would.
     pub async fn claim(&self) -> Job {
-        let lanes = Lanes { small: true, large: true };
-        self.ledger.claim(lanes, WAIT).await.expect("writable").expect("a job in the queue")
+        let room = Room { small: 1, others: 1, large: 1 };
+        self.ledger.claim(room, WAIT).await.expect("writable").expect("a job in the queue")
     }
 }
 

@@ -103,12 +103,12 @@ async fn another_schema_is_refused() {
     let dir = dir();
     let ledger = open(dir.path());
     let mut writes = store::Writes::default();
-    store::put(&mut writes, Table::Meta, b"schema", &4_u32, String::new).expect("plain data");
+    store::put(&mut writes, Table::Meta, b"schema", &5_u32, String::new).expect("plain data");
     ledger.inner.desk.store.stage(writes);
     ledger.inner.desk.store.commit().expect("the disk works");
     ledger.close().await.expect("on disk");
     let error = Ledger::open(dir.path(), Arc::new(NoObserver)).expect_err("of the future");
-    assert!(matches!(error, Error::Schema { found: 4, known: 3 }), "{error}");
+    assert!(matches!(error, Error::Schema { found: 5, known: 4 }), "{error}");
 }
 
 #[tokio::test]

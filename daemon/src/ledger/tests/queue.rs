@@ -30,7 +30,7 @@ async fn a_large_job_never_hides_a_small_one() {
     ledger.apply(large, lease, Change::Release).await.expect("legal");
     let small = submit(&ledger, submission("small")).await.id;
 
-    assert_eq!(claim(&ledger, Lanes { small: false, large: false }).await, None);
+    assert_eq!(claim(&ledger, Room { small: 0, others: 0, large: 1 }).await, None);
     assert_eq!(claim(&ledger, SMALL).await.map(|job| job.id), Some(small));
     assert_eq!(claim(&ledger, SMALL).await, None, "the large one waits for its lane");
     assert_eq!(claim(&ledger, ANY).await.map(|job| job.id), Some(large));
@@ -216,15 +216,15 @@ async fn places_are_claimed_together_and_no_more_large_ones_than_may_run() {
         ledger.apply(*id, *token, Change::Release).await.expect("leased");
     }
     let small = [submit(&ledger, submission("c")).await, submit(&ledger, submission("d")).await];
-    let claimed = ledger.claim_many(8, 1, LEASE).await.expect("the disk works");
+    let claimed = ledger.claim_many(room(8, 8, 1), LEASE).await.expect("the disk works");
     let ids: Vec<JobId> = claimed.iter().map(|job| job.id).collect();
     assert_eq!(ids, [large[0].0, small[0].id, small[1].id]);
     let mut tokens: Vec<u64> = claimed.iter().map(token).collect();
     tokens.dedup();
     assert_eq!(tokens.len(), 3, "each has a token of its own");
-    assert_eq!(ledger.claim_many(8, 0, LEASE).await.expect("the disk works"), []);
-    assert_eq!(ledger.claim_many(0, 1, LEASE).await.expect("the disk works"), []);
-    let last = ledger.claim_many(8, 1, LEASE).await.expect("the disk works");
+    assert_eq!(ledger.claim_many(room(8, 8, 0), LEASE).await.expect("the disk works"), []);
+    assert_eq!(ledger.claim_many(room(8, 0, 1), LEASE).await.expect("the disk works"), []);
+    let last = ledger.claim_many(room(8, 8, 1), LEASE).await.expect("the disk works");
     assert_eq!(last.iter().map(|job| job.id).collect::<Vec<_>>(), [large[1].0]);
     assert_consistent(&ledger);
 }
@@ -243,4 +243,42 @@ async fn what_is_noted_is_seen_at_once_and_on_disk_with_the_next_change() {
     assert_eq!(uploading.revision, noted.revision + 1);
     drop(ledger);
     assert_eq!(open(dir.path()).get(id).expect("there"), uploading);
+}
+
+fn room(small: usize, others: usize, large: usize) -> Room {
+    Room { small, others, large }
+}
+
+#[tokio::test]
+async fn small_jobs_and_others_have_room_of_their_own() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let (medium, token) = uploading(&ledger, "medium", 100 << 20).await;
+    ledger.apply(medium, token, Change::Release).await.expect("leased");
+    let small = [submit(&ledger, submission("a")).await, submit(&ledger, submission("b")).await];
+    let ids = async |room| -> Vec<JobId> {
+        let claimed = ledger.claim_many(room, LEASE).await.expect("the disk works");
+        claimed.iter().map(|job| job.id).collect()
+    };
+    assert_eq!(ids(room(1, 0, 0)).await, [small[0].id], "the oldest is none of these");
+    assert_eq!(ids(room(0, 9, 0)).await, [medium]);
+    assert_eq!(ids(room(9, 9, 9)).await, [small[1].id]);
+}
+
+/// Cancels take whatever room there is, and no more than that.
+#[tokio::test]
+async fn many_cancels_are_claimed_a_roomful_at_a_time() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let mut large = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        large.push(uploading(&ledger, name, 2 << 30).await);
+    }
+    for (id, token) in large {
+        ledger.apply(id, token, fail(false)).await.expect("legal");
+        ledger.control(id, Change::Cancel, "uid:0").await.expect("legal");
+    }
+    let claimed = async |room| ledger.claim_many(room, LEASE).await.expect("the disk works").len();
+    assert_eq!(claimed(room(2, 1, 0)).await, 3);
+    assert_eq!(claimed(room(0, 1, 0)).await, 1);
 }

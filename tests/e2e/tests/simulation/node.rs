@@ -16,6 +16,7 @@ use causewayd::model::{Job, JobState};
 use causewayd::pipeline::{Pipeline, Remotes};
 use causewayd::remote::{Credentials, Options, Remote, Secret};
 use causewayd::scheduler::{Reaper, Scheduler};
+use causewayd::transfer::Probes;
 use sandbox::Endpoint;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -71,6 +72,7 @@ impl Node {
             slots: Slots::new(parts_max),
             memory: MemoryBudget::new(64 << 20),
             observer,
+            probes: Probes::default(),
             parts_max,
         };
         let (home, stop) = (home.to_owned(), CancellationToken::new());

@@ -146,9 +146,63 @@ async fn a_small_job_overtakes_a_large_one() -> Result<()> {
     daemon.stop(LogCheck::Clean).await
 }
 
+/// One request at a time each, they would take as long as the path is far.
+#[tokio::test(flavor = "multi_thread")]
+async fn small_jobs_go_side_by_side_beside_those_in_parts() -> Result<()> {
+    let mut world = World::new().await?;
+    world.config.set("transfer.max_active_jobs", 1)?;
+    world.gov.faults([Fault::on("PutObject", Action::DelayMs(2000))]);
+    let daemon = world.start().await?;
+    let mut ids = Vec::new();
+    for n in 0..12 {
+        let key = format!("{n}.bin");
+        world.put(&key, images(1000 + n)).await?;
+        let (source, target) = (format!("commercial:images/{key}"), format!("gov:landing/{key}"));
+        ids.push(world.submit(&[&source, &target]).await?);
+    }
+    let mut most = 0;
+    while world.json(&["show", &ids[11]]).await?["state"] != "succeeded" {
+        let status = world.json(&["status"]).await?;
+        most = most.max(status["parts_in_flight"].as_u64().with_context(|| format!("{status}"))?);
+    }
+    ensure!(most > 4, "{most} at once");
+    for id in &ids {
+        world.causeway(&["watch", id]).await?.expect_code(0)?;
+    }
+    daemon.stop(LogCheck::Clean).await
+}
+
+/// A job that turns out to go in parts begins no upload before it has a berth for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_in_parts_keep_to_max_active_jobs() -> Result<()> {
+    let mut world = World::new().await?;
+    world.config.set("transfer.max_active_jobs", 2)?;
+    let daemon = world.start().await?;
+    world.put("first.bin", images(1000)).await?;
+    // How the server takes uploads is found out by an upload.
+    world.carry(&["commercial:images/first.bin", "gov:landing/first.bin"]).await?;
+    world.gov.faults([Fault::on("UploadPart", Action::DelayMs(300))]);
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        let key = format!("{n}.bin");
+        world.put(&key, images((9 << 20) + n)).await?;
+        let (source, target) = (format!("commercial:images/{key}"), format!("gov:landing/{key}"));
+        ids.push(world.submit(&[&source, &target]).await?);
+    }
+    for id in &ids {
+        while world.json(&["show", id]).await?["state"] != "succeeded" {
+            let uploads = world.gov.uploads().len();
+            ensure!(uploads <= 2, "{uploads} uploads at once");
+        }
+    }
+    daemon.stop(LogCheck::Clean).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_higher_priority_runs_first() -> Result<()> {
     let mut world = World::new().await?;
+    // Small jobs have places of their own, as many as there are slots.
+    world.config.set("transfer.max_parts_in_flight", 1)?;
     world.config.set("transfer.max_active_jobs", 1)?;
     world.gov.faults([Fault::on("PutObject", Action::DelayMs(200))]);
     let daemon = world.start().await?;
