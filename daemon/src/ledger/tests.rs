@@ -9,6 +9,7 @@ mod rebuilt;
 mod uploads;
 
 use std::path::PathBuf;
+use std::sync::Condvar;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -34,6 +35,58 @@ impl Observe for Flushes {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// Holds the group commit at the end of a cycle, so that a test decides what the next one finds.
+#[derive(Debug, Default)]
+struct Gate {
+    state: Mutex<AtGate>,
+    opened: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct AtGate {
+    closed: bool,
+    reached: bool,
+}
+
+impl Gate {
+    /// Returns once the group commit is held. The answer ends after [`Gate::open`].
+    async fn hold(&self, ledger: &Ledger) -> tokio::task::JoinHandle<Result<(), Error>> {
+        *self.lock() = AtGate { closed: true, reached: false };
+        let ledger = ledger.clone();
+        let held = tokio::spawn(async move { ledger.flush().await });
+        while !self.lock().reached {
+            tokio::task::yield_now().await;
+        }
+        held
+    }
+
+    fn open(&self) {
+        self.lock().closed = false;
+        self.opened.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, AtGate> {
+        self.state.lock().expect("not poisoned")
+    }
+}
+
+impl Observe for Gate {
+    fn record(&self, _: Measure<'_>) {
+        let mut state = self.lock();
+        state.reached = true;
+        while state.closed {
+            state = self.opened.wait(state).expect("not poisoned");
+        }
+    }
+}
+
+/// A ledger in `dir` whose group commit can be held.
+fn gated(dir: &Path, tuning: Tuning) -> (Ledger, Arc<Gate>) {
+    let gate = Arc::new(Gate::default());
+    let ledger = Ledger::open_tuned(dir, gate.clone(), tuning).expect("a directory of our own");
+    (ledger, gate)
 }
 
 fn open(dir: &Path) -> Ledger {

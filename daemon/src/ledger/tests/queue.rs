@@ -282,3 +282,40 @@ async fn many_cancels_are_claimed_a_roomful_at_a_time() {
     assert_eq!(claimed(room(2, 1, 0)).await, 3);
     assert_eq!(claimed(room(0, 1, 0)).await, 1);
 }
+
+/// The job would run under a lease that nobody has, until somebody noticed.
+#[tokio::test]
+async fn a_claim_stands_though_the_log_takes_no_line_of_its_cycle() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let ids =
+        [submit(&ledger, submission("a")).await.id, submit(&ledger, submission("b")).await.id];
+    drop(ledger);
+    // The next line begins a new segment, which has no room.
+    let tuning = Tuning { segment_bytes: 1, ..Tuning::default() };
+    let full = dir.path().join("audit/audit-00000000000000000003.jsonl");
+    std::os::unix::fs::symlink("/dev/full", &full).expect("room for a test");
+    let (ledger, gate) = gated(dir.path(), tuning);
+    let held = gate.hold(&ledger).await;
+    let (refused, many, one, ()) = futures::join!(
+        ledger.submit(submission("c"), "uid:0"),
+        ledger.claim_many(room(1, 0, 0), LEASE),
+        ledger.claim(ANY, LEASE),
+        async { gate.open() },
+    );
+    assert!(matches!(refused, Err(Error::Audit(_))), "it is not in the log: {refused:?}");
+    let mut claimed = many.expect("on disk");
+    claimed.extend(one.expect("on disk"));
+    assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), ids);
+    let refused = ledger.claim(ANY, LEASE).await.expect_err("nothing is taken now");
+    assert!(matches!(refused, Error::Audit(_)), "{refused}");
+    held.await.expect("no panic").expect("on disk");
+    drop(ledger);
+
+    std::fs::remove_file(&full).expect("the link");
+    let ledger = open(dir.path());
+    for job in claimed {
+        assert_eq!(ledger.get(job.id).expect("there"), job);
+    }
+    assert_eq!(ledger.counts().of(JobState::Queued), 1, "what the log owed is made up for");
+}
