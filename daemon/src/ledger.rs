@@ -72,6 +72,7 @@ use writable::Writable;
 #[derive(Debug, Clone, Copy)]
 struct Tuning {
     events_kept: usize,
+    events_bytes: usize,
     free_bytes_min: u64,
     reserve_bytes: u64,
     segment_bytes: u64,
@@ -81,6 +82,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             events_kept: 16_384,
+            events_bytes: 16 << 20,
             free_bytes_min: space::FREE_BYTES_MIN,
             reserve_bytes: space::RESERVE_BYTES,
             segment_bytes: audit::SEGMENT_BYTES,

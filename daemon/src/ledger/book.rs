@@ -21,7 +21,7 @@ use super::events::Ring;
 use super::flush::{Flusher, Ticket};
 use super::seal::StateCounts;
 use super::store::{self, Store, Table, Writes};
-use super::{Counts, Error, Tuning, key, space};
+use super::{Counts, Error, Tuning, key, record, space};
 use crate::model::{Job, JobId, JobState, TransferState};
 
 const TOKEN_KEY: &str = "token";
@@ -32,7 +32,8 @@ const CURSOR_KEY: &str = "cursor";
 pub(super) struct Draft {
     pub(super) writes: Writes,
     entries: Vec<Entry>,
-    event: Option<Arc<Job>>,
+    /// With the length of its record.
+    event: Option<(Arc<Job>, usize)>,
     /// The state the job leaves, and the one it enters.
     moved: Option<(Option<JobState>, JobState)>,
     token: Option<u64>,
@@ -42,7 +43,9 @@ impl Draft {
     /// Writes the job, its index keys and, when its revision grew, its event.
     pub(super) fn job(&mut self, before: Option<&Job>, after: &Job) -> Result<(), Error> {
         let id = after.id;
-        store::put(&mut self.writes, Table::Jobs, &id.to_bytes(), after, || format!("job {id}"))?;
+        let record = record::encode(after, || format!("job {id}"))?;
+        let bytes = record.len();
+        self.writes.put(Table::Jobs, &id.to_bytes(), record);
         let (old, new) = (before.and_then(key::queue), key::queue(after));
         if old != new {
             if let Some(old) = old {
@@ -61,7 +64,7 @@ impl Draft {
             self.moved = Some((old, after.state));
         }
         if before.is_none_or(|before| before.revision != after.revision) {
-            self.event = Some(Arc::new(after.clone()));
+            self.event = Some((Arc::new(after.clone()), bytes));
         }
         Ok(())
     }
@@ -134,7 +137,8 @@ impl Desk {
         states: StateCounts,
     ) -> Self {
         let states = states.map(AtomicU64::new);
-        Self { dir, store, flusher, tuning, events: Ring::default(), states }
+        let events = Ring::new(tuning.events_kept, tuning.events_bytes);
+        Self { dir, store, flusher, tuning, events, states }
     }
 
     /// The job, which must exist.
@@ -173,8 +177,8 @@ impl Desk {
             }
             self.states[new as usize].fetch_add(1, Ordering::Relaxed);
         }
-        if let Some(job) = event {
-            self.events.push(cursor, job, self.tuning.events_kept);
+        if let Some((job, bytes)) = event {
+            self.events.push(cursor, job, bytes);
         }
         Ok(self.flusher.enqueue(cursor, writes, texts))
     }

@@ -156,3 +156,32 @@ async fn a_reader_that_comes_too_late_is_told_and_can_go_on() {
     ledger.close().await.expect("on disk");
     assert_consistent(&open(dir.path()));
 }
+
+/// As many as small jobs have would take ten times the memory.
+#[tokio::test]
+async fn events_of_large_jobs_are_bounded_by_their_bytes() {
+    const BYTES: usize = 64 << 10;
+    let dir = dir();
+    let tuning = Tuning { events_bytes: BYTES, ..Tuning::default() };
+    let ledger = Ledger::open_tuned(dir.path(), Arc::new(NoObserver), tuning)
+        .expect("a directory of our own");
+    for one in 0..20 {
+        submit(&ledger, labelled(&one.to_string(), &"x".repeat(10 << 10))).await;
+    }
+    let Events::TooOld { oldest } = ledger.events(0, 10).expect("readable") else {
+        panic!("more than {BYTES} bytes are kept")
+    };
+    let Events::Some(kept) = ledger.events(oldest - 1, 100).expect("readable") else {
+        panic!("the oldest that is kept")
+    };
+    assert_eq!(kept.last().map(|event| event.cursor), Some(20));
+    let bytes = |event: &Event| serde_json::to_vec(&*event.job).expect("plain data").len();
+    let sum: usize = kept.iter().map(bytes).sum();
+    assert!(sum <= BYTES && sum + bytes(&kept[0]) > BYTES - 100, "{sum} bytes are kept");
+
+    let larger_than_all = labelled("large", &"x".repeat(2 * BYTES));
+    let newest = submit(&ledger, larger_than_all).await;
+    let event = Event { cursor: 21, job: Arc::new(newest) };
+    assert_eq!(ledger.events(20, 10).expect("readable"), Events::Some(vec![event]));
+    assert_consistent(&ledger);
+}
