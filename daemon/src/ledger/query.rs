@@ -4,6 +4,8 @@
 //! - A page looks at a bounded number of records, so a filter that nothing meets does not hold a
 //!   thread for the length of a million jobs. It may come back short, even empty, with more to
 //!   follow: only an absent `next` is the end.
+//! - A job that moves between states while they are listed is found once: it is in one of them, and all
+//!   that are asked for are read at the same moment. Who acts on many jobs misses none of them.
 //! - Events are shown once they are on disk, never before.
 //! - A record that is corrupt is left out of lists, and named in the log: one bad record must not
 //!   hide all the others. Asked for by its id, it is an error.
@@ -18,6 +20,8 @@ use crate::model::{Job, JobId, JobKind, JobState, Labels, Timestamp};
 pub const PAGE_SIZE_MAX: usize = 1_000;
 /// The most records that are read for one page.
 const SCAN_MAX: usize = 5_000;
+/// The most ids that are read at the same moment: commits wait meanwhile.
+const IDS_AT_ONCE_MAX: usize = 256;
 
 /// Which jobs: those that meet all of it. An empty field is met by every job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,10 +101,12 @@ impl Ledger {
     ) -> Result<Page, Error> {
         let page_size = page_size.clamp(1, PAGE_SIZE_MAX);
         let mut page = Page::default();
-        let mut ids = self.ids(&filter.states, after);
-        let mut last = None;
+        let (mut ids, mut last) = (Vec::new().into_iter(), after);
         for _ in 0..SCAN_MAX {
-            let Some(id) = ids.next().transpose()? else { return Ok(page) };
+            if ids.as_slice().is_empty() {
+                ids = self.ids(&filter.states, last)?.into_iter();
+            }
+            let Some(id) = ids.next() else { return Ok(page) };
             if page.jobs.len() == page_size {
                 page.next = last;
                 return Ok(page);
@@ -118,43 +124,37 @@ impl Ledger {
         Ok(page)
     }
 
-    /// Ids below `after`, newest first, by index alone.
-    fn ids(
-        &self,
-        states: &[JobState],
-        after: Option<JobId>,
-    ) -> Box<dyn Iterator<Item = Result<JobId, Error>> + '_> {
+    /// The next ids below `after`, newest first, by index alone; none at the end.
+    fn ids(&self, states: &[JobState], after: Option<JobId>) -> Result<Vec<JobId>, Error> {
         let store = &self.inner.desk.store;
         let end = after.unwrap_or(JobId::from_bytes([u8::MAX; 16]));
         if states.is_empty() {
-            let keys = store.tree(Table::Jobs).range(..end.to_bytes()).rev();
-            return Box::new(keys.map(|item| {
-                let (key, _) = item.map_err(Error::Storage)?;
-                key::id(&key).ok_or_else(|| Error::corrupt("a key of the jobs"))
-            }));
+            let keys = store.tree(Table::Jobs).range(..end.to_bytes()).keys().rev();
+            return keys
+                .take(IDS_AT_ONCE_MAX)
+                .map(|key| {
+                    let key = key.map_err(Error::Storage)?;
+                    key::id(&key).ok_or_else(|| Error::corrupt("a key of the jobs"))
+                })
+                .collect();
         }
         let none = JobId::from_bytes([0; 16]);
         let of_state = |state| {
             let range = key::state(state, none)..key::state(state, end);
-            store.tree(Table::States).range(range).rev().map(|item| {
-                let (key, _) = item.map_err(Error::Storage)?;
-                let found = key::stated_job(&key).map(|(_, id)| id);
+            store.tree(Table::States).range(range).keys().rev().take(IDS_AT_ONCE_MAX).map(|key| {
+                let found = key::stated_job(&key.map_err(Error::Storage)?).map(|(_, id)| id);
                 found.ok_or_else(|| Error::corrupt("a key of the states"))
             })
         };
         let wanted = JobState::ALL.into_iter().filter(|state| states.contains(state));
-        let mut rows: Vec<_> = wanted.map(|state| of_state(state).peekable()).collect();
-        Box::new(std::iter::from_fn(move || {
-            let heads = rows.iter_mut().filter_map(|row| {
-                let rank = match row.peek()? {
-                    Ok(id) => (false, *id),
-                    // Told at once, rather than left behind.
-                    Err(_) => (true, none),
-                };
-                Some((rank, row))
-            });
-            heads.max_by_key(|(rank, _)| *rank)?.1.next()
-        }))
+        // Read one after the other, they would miss whoever moves from the one to the other.
+        let found =
+            store.between_commits(|| wanted.flat_map(of_state).collect::<Result<Vec<_>, _>>());
+        let mut ids = found?;
+        ids.sort_unstable_by(|one, other| other.cmp(one));
+        // Each state gave no more than its newest: only of these is none missing in between.
+        ids.truncate(IDS_AT_ONCE_MAX);
+        Ok(ids)
     }
 
     /// The durable changes after the cursor `after`, at most `max` of them.

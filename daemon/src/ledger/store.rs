@@ -284,6 +284,12 @@ impl Store {
         Ok(())
     }
 
+    /// Lets no transaction run while `read` does: who reads several indexes finds each job in one place.
+    pub(super) fn between_commits<T>(&self, read: impl FnOnce() -> T) -> T {
+        let _seal = self.seal();
+        read()
+    }
+
     /// Plain data that every holder leaves whole.
     pub(super) fn staged(&self) -> MutexGuard<'_, Staged> {
         self.staged.lock().unwrap_or_else(PoisonError::into_inner)

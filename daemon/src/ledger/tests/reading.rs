@@ -185,3 +185,34 @@ async fn events_of_large_jobs_are_bounded_by_their_bytes() {
     assert_eq!(ledger.events(20, 10).expect("readable"), Events::Some(vec![event]));
     assert_consistent(&ledger);
 }
+
+/// Who cancels all jobs means also the one that was claimed while they were being read.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_move_between_states_meanwhile_are_listed_once_each() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let submitted = (0..300).map(|one| submit(&ledger, submission(&one.to_string())));
+    let mut ids: Vec<JobId> =
+        futures::future::join_all(submitted).await.iter().map(|job| job.id).collect();
+    ids.sort_unstable_by(|one, other| other.cmp(one));
+    let movers = ids.iter().map(|id| {
+        let (ledger, id) = (ledger.clone(), *id);
+        tokio::spawn(async move {
+            loop {
+                for change in [Change::Pause, Change::Resume] {
+                    ledger.control(id, change, "uid:0").await.expect("it is nobody else's");
+                }
+            }
+        })
+    });
+    let movers: Vec<_> = movers.collect();
+    let states = vec![JobState::Queued, JobState::Paused];
+    let filter = Filter { states, ..Filter::default() };
+    let mut newest = ledger.subscribe();
+    for round in 0..100 {
+        newest.changed().await.expect("open");
+        assert_eq!(walk(&ledger, &filter, 1_000), ids, "round {round}");
+    }
+    movers.iter().for_each(tokio::task::JoinHandle::abort);
+    futures::future::join_all(movers).await;
+}
