@@ -183,16 +183,16 @@ impl Ledger {
     /// # Errors
     /// [`Error::Illegal`] where the job's state does not allow it, or it is not a person's to ask.
     pub async fn control(&self, id: JobId, change: Change, actor: &str) -> Result<Job, Error> {
-        if let Change::Retry = change
+        let entered = if let Change::Retry = change
             && let Some(secret) = secret::of(&self.get(id)?.spec.source)
         {
-            self.keep_secret(id, secret.to_owned()).await?;
-        }
-        let outcome = match self.enter_control(id, change, actor) {
-            Ok((job, ticket)) => ticket.durable().await.map(|()| job),
-            Err(error) => Err(error),
+            let kept = self.keep_secret(id, secret.to_owned()).await;
+            kept.and_then(|_entering| self.enter_control(id, change, actor))
+        } else {
+            self.enter_control(id, change, actor)
         };
-        self.settle_secret(id);
+        let outcome = answered(entered).await;
+        self.settle_secret(id, &outcome);
         outcome
     }
 
@@ -222,11 +222,15 @@ impl Ledger {
     /// [`Error::LeaseLost`] where the job's lease has another token, or it has none.
     pub async fn apply(&self, id: JobId, token: u64, change: Change) -> Result<Job, Error> {
         let (job, ticket) = self.enter_report(id, token, change)?;
-        self.settled(ticket).await?;
-        if is_over(&job) && secret::of(&job.spec.source).is_some() {
-            self.inner.secrets.forget(id);
+        let outcome = self.settled(ticket).await.map(|()| job);
+        if let Ok(job) = &outcome
+            && is_over(job)
+            && secret::of(&job.spec.source).is_some()
+        {
+            // Somebody may have asked for a retry since, so this looks at the job again.
+            self.settle_secret(id, &outcome);
         }
-        Ok(job)
+        outcome
     }
 
     /// As [`Ledger::apply`], and does not wait for the disk: for what the worker may lose in a crash, since
@@ -370,6 +374,12 @@ impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ledger").field("dir", &self.inner.desk.dir).finish_non_exhaustive()
     }
+}
+
+/// What a person is told of a change, once it is on disk or refused.
+async fn answered<T>(entered: Result<(T, Ticket), Error>) -> Result<T, Error> {
+    let (made, ticket) = entered?;
+    ticket.durable().await.map(|()| made)
 }
 
 /// Whether nothing more happens to the job unless a person asks.

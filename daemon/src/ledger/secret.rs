@@ -4,11 +4,16 @@
 //! # Crash consistency
 //! The file is on disk before the audit line that refers to it. It is removed once the job is over; a
 //! crash in between leaves a file that the next start removes.
+//!
+//! # Invariants
+//! - Between the moment that a secret is written and the one in which its job is entered nobody removes it,
+//!   whoever else acts on the job meanwhile.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Error, store};
 use crate::model::{Address, JobId};
@@ -28,6 +33,23 @@ pub(super) fn of(source: &Address) -> Option<&str> {
 #[derive(Debug, Clone)]
 pub(super) struct Secrets {
     dir: PathBuf,
+    /// The jobs whose secret is being kept for a change that is not entered yet; once for each such change.
+    entering: Arc<Mutex<Vec<JobId>>>,
+}
+
+/// A change that needs a job's secret is on its way. Dropped once it was entered, or will not be.
+#[derive(Debug)]
+pub(super) struct Entering {
+    id: JobId,
+    secrets: Secrets,
+}
+
+impl Drop for Entering {
+    fn drop(&mut self) {
+        let mut entering = self.secrets.lock();
+        let at = entering.iter().position(|id| *id == self.id);
+        at.map(|at| entering.swap_remove(at));
+    }
 }
 
 impl Secrets {
@@ -36,12 +58,23 @@ impl Secrets {
         let dir = data_dir.join(DIR);
         let made = store::make_dir(&dir);
         made.map_err(|source| Error::NotWritable { dir: dir.clone(), source })?;
-        Ok(Self { dir })
+        Ok(Self::at(dir))
     }
 
     /// Those in a directory that exists, to be read.
     pub(super) fn at(dir: PathBuf) -> Self {
-        Self { dir }
+        Self { dir, entering: Arc::default() }
+    }
+
+    /// Keeps the job's secret from being removed for as long as the answer lives.
+    pub(super) fn entering(&self, id: JobId) -> Entering {
+        self.lock().push(id);
+        Entering { id, secrets: self.clone() }
+    }
+
+    /// Plain data that every holder leaves whole.
+    fn lock(&self) -> MutexGuard<'_, Vec<JobId>> {
+        self.entering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns once the secret is on disk. Blocks.
@@ -52,9 +85,11 @@ impl Secrets {
 
     fn write(&self, id: JobId, secret: &str) -> io::Result<()> {
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
+        // Nothing is cut off first: a full disk must not take away what is kept already.
+        options.write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(self.path(id))?;
         file.write_all(secret.as_bytes())?;
+        file.set_len(secret.len() as u64)?;
         file.sync_all()?;
         File::open(&self.dir)?.sync_all()
     }
@@ -68,9 +103,18 @@ impl Secrets {
         }
     }
 
+    /// Removes the job's secret if `is_over`, asked while no change that needs the secret can begin. Where
+    /// one is on its way, whoever makes it settles after it.
+    pub(super) fn settle(&self, id: JobId, is_over: impl FnOnce() -> bool) {
+        let entering = self.lock();
+        if !entering.contains(&id) && is_over() {
+            self.forget(id);
+        }
+    }
+
     /// Removes the secret of a job that is over. What cannot be removed now is removed at a later
     /// start.
-    pub(super) fn forget(&self, id: JobId) {
+    fn forget(&self, id: JobId) {
         match fs::remove_file(self.path(id)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::audit::Entry;
 use super::book::Draft;
 use super::flush::Ticket;
+use super::secret::Entering;
 use super::store::{self, Table};
-use super::{Error, Ledger, clock, integrity, key, secret};
+use super::{Error, Ledger, answered, clock, integrity, is_over, key, secret};
 use crate::model::{Job, JobId, Submission, TransferSpec};
 
 /// A submission that is durable.
@@ -33,17 +34,13 @@ impl Ledger {
     /// [`Error::KeyReused`] where the key is known for another spec.
     pub async fn submit(&self, submission: Submission, actor: &str) -> Result<Submitted, Error> {
         let Some(secret) = secret::of(&submission.spec.source).map(str::to_owned) else {
-            let (submitted, ticket) = self.enter_submission(submission, None, actor)?;
-            ticket.durable().await?;
-            return Ok(submitted);
+            return answered(self.enter_submission(submission, None, actor)).await;
         };
         let id = self.reserve_id()?;
-        self.keep_secret(id, secret).await?;
-        let submitted = match self.enter_submission(submission, Some(id), actor) {
-            Ok((submitted, ticket)) => ticket.durable().await.map(|()| submitted),
-            Err(error) => Err(error),
-        };
-        self.settle_secret(id);
+        let kept = self.keep_secret(id, secret).await;
+        let entered = kept.and_then(|_entering| self.enter_submission(submission, Some(id), actor));
+        let submitted = answered(entered).await;
+        self.settle_secret(id, &submitted);
         submitted
     }
 
@@ -55,20 +52,28 @@ impl Ledger {
         Ok(id)
     }
 
-    pub(super) async fn keep_secret(&self, id: JobId, secret: String) -> Result<(), Error> {
+    /// Keeps the job's secret on disk. Nobody removes it while the answer lives: until the change that
+    /// needs it has been entered.
+    pub(super) async fn keep_secret(&self, id: JobId, secret: String) -> Result<Entering, Error> {
+        let entering = self.inner.secrets.entering(id);
         let secrets = self.inner.secrets.clone();
         let kept = tokio::task::spawn_blocking(move || secrets.keep(id, &secret)).await;
-        kept.unwrap_or_else(|_| Err(Error::broken("a panic while a secret was kept")))
+        kept.unwrap_or_else(|_| Err(Error::broken("a panic while a secret was kept")))?;
+        Ok(entering)
     }
 
-    /// Removes the job's secret if no work is left that needs it.
-    pub(super) fn settle_secret(&self, id: JobId) {
-        match self.get(id) {
-            Ok(job) if !job.state.is_terminal() => {}
-            Ok(_) | Err(Error::NoSuchJob(_)) => self.inner.secrets.forget(id),
-            // Nothing is known of the job, so nothing is thrown away.
-            Err(_) => {}
+    /// Removes the job's secret, after a change of it with this outcome, if no work is left that needs it.
+    pub(super) fn settle_secret<T>(&self, id: JobId, outcome: &Result<T, Error>) {
+        // What is in memory is not what the next process will find on disk.
+        if outcome.as_ref().is_err_and(Error::is_of_storage) {
+            return;
         }
+        self.inner.secrets.settle(id, || match self.get(id) {
+            Ok(job) => is_over(&job) && secret::of(&job.spec.source).is_some(),
+            Err(Error::NoSuchJob(_)) => true,
+            // Nothing is known of the job, so nothing is thrown away.
+            Err(_) => false,
+        });
     }
 
     fn enter_submission(

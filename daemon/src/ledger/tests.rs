@@ -6,6 +6,7 @@ mod durable;
 mod queue;
 mod reading;
 mod rebuilt;
+mod secrets;
 mod uploads;
 
 use std::path::PathBuf;
