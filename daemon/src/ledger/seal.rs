@@ -56,21 +56,7 @@ fn has_records(table: Table) -> bool {
 /// # Errors
 /// What is not as it was written.
 pub(super) fn check(store: &Store, audited: u64) -> Result<StateCounts, Error> {
-    let found = thread::scope(|scope| {
-        let mut threads = Vec::new();
-        for table in Table::all().filter(|table| is_sealed(*table)) {
-            for range in caught(|| ranges(store, table))? {
-                threads.push(scope.spawn(move || caught(|| sum_of(store, table, range))));
-            }
-        }
-        let mut found = Found::default();
-        for thread in threads {
-            let of_one = thread.join().unwrap_or_else(|_| Err(Error::broken("a panic")))?;
-            found.sum ^= of_one.sum;
-            found.states.iter_mut().zip(of_one.states).for_each(|(all, one)| *all += one);
-        }
-        Ok::<_, Error>(found)
-    })?;
+    let found = sum_of_all(store, thread::Builder::new)?;
     caught(|| {
         if found.sum != store.read_seal()? {
             return Err(Error::corrupt("records are missing, or older than they should be"));
@@ -84,13 +70,41 @@ pub(super) fn check(store: &Store, audited: u64) -> Result<StateCounts, Error> {
     })
 }
 
+/// Reads all tables at once, by threads of `builder`. A host that gives none must not keep the daemon from
+/// starting: what a thread was wanted for is then read here.
+fn sum_of_all(store: &Store, builder: fn() -> thread::Builder) -> Result<Found, Error> {
+    thread::scope(|scope| {
+        let (mut found, mut threads) = (Found::default(), Vec::new());
+        for table in Table::all().filter(|table| is_sealed(*table)) {
+            for range in caught(|| ranges(store, table))? {
+                let read = move || caught(|| sum_of(store, table, range));
+                match builder().name("ledger-check".into()).spawn_scoped(scope, read) {
+                    Ok(thread) => threads.push(thread),
+                    Err(_) => found.add(&read()?),
+                }
+            }
+        }
+        for thread in threads {
+            found.add(&thread.join().unwrap_or_else(|_| Err(Error::broken("a panic")))?);
+        }
+        Ok(found)
+    })
+}
+
 /// How many jobs are in each state, in the order of [`JobState::ALL`].
 pub(super) type StateCounts = [u64; JobState::ALL.len()];
 
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
     sum: u128,
     states: StateCounts,
+}
+
+impl Found {
+    fn add(&mut self, more: &Self) {
+        self.sum ^= more.sum;
+        self.states.iter_mut().zip(more.states).for_each(|(all, one)| *all += one);
+    }
 }
 
 type Range = (Bound<[u8; 16]>, Bound<[u8; 16]>);
@@ -131,4 +145,32 @@ fn sum_of(store: &Store, table: Table, range: Range) -> Result<Found, Error> {
         found.sum ^= of(table, &key, Some(&value));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A host at its limit of threads, or a container at its limit of pids.
+    #[test]
+    fn a_host_that_gives_no_thread_is_checked_all_the_same() {
+        let dir = tempfile::tempdir().expect("room for a test");
+        let store = Store::open(dir.path()).expect("a directory of our own");
+        let mut writes = super::super::store::Writes::default();
+        for n in 0..50_u128 {
+            let id = crate::model::JobId::from_bytes(n.to_be_bytes());
+            let record = record::encode(&n.to_string(), String::new).expect("plain data");
+            writes.put(Table::Jobs, &id.to_bytes(), record);
+            writes.put(Table::States, &key::state(JobState::Queued, id), Vec::new());
+        }
+        store.stage(writes);
+        store.commit().expect("the disk works");
+        // More stack than there are addresses.
+        let refused = || thread::Builder::new().stack_size(1 << 62);
+        refused().spawn(|| ()).expect_err("no room for its stack");
+        let found = sum_of_all(&store, refused).expect("readable");
+        assert_eq!(found, sum_of_all(&store, thread::Builder::new).expect("readable"));
+        assert_eq!(found.sum, store.read_seal().expect("readable"));
+        assert_eq!(found.states[JobState::Queued as usize], 50);
+    }
 }
