@@ -133,8 +133,17 @@ pub(super) fn key(remote: &RemoteName) -> String {
 
 /// Limits that were set with `--persist`; they outlive the configuration's.
 fn persisted(ledger: &Ledger, name: &RemoteName) -> Result<Option<Limits>, Error> {
-    let text = ledger.setting(&key(name))?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    let Some(text) = ledger.setting(&key(name))? else { return Ok(None) };
+    let limits = serde_json::from_str(&text);
+    Ok(limits
+        .inspect_err(|error| {
+            tracing::warn!(
+                remote = %name, %error,
+                "the persisted limits cannot be read, and the configuration's are in force: set \
+                 them again with `causeway limits set {name} … --persist`"
+            );
+        })
+        .ok())
 }
 
 #[cfg(test)]
@@ -169,6 +178,30 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(5), switched).await.expect("it is switched");
+    }
+
+    /// The configuration's limits hold in their place: nobody must believe that theirs still do.
+    #[tokio::test]
+    async fn persisted_limits_that_cannot_be_read_are_told_with_what_to_do() {
+        let dir = tempfile::tempdir().expect("room for a test");
+        let ledger = Ledger::open(dir.path(), Arc::new(NoObserver)).expect("our own");
+        let names = ["gov", "com"].map(|name| name.parse::<RemoteName>().expect("legal"));
+        let kept = serde_json::to_string(&read(7)).expect("plain data");
+        for (name, text) in names.iter().zip(["{\"read_bandwidth\": \"fast\"}", &kept]) {
+            ledger.put_setting(&key(name), Some(text.into()), "uid:0").await.expect("written");
+        }
+        let path = dir.path().join("log");
+        let log = std::fs::File::create(&path).expect("room for a test");
+        let log = tracing_subscriber::fmt().with_writer(Arc::new(log)).with_ansi(false).finish();
+        let found = tracing::subscriber::with_default(log, || {
+            names.each_ref().map(|name| persisted(&ledger, name).expect("readable"))
+        });
+        assert_eq!(found, [None, Some(read(7))]);
+        let told = std::fs::read_to_string(&path).expect("it was written");
+        assert_eq!(told.lines().count(), 1, "{told}");
+        for part in ["WARN", "remote=gov", "`causeway limits set gov … --persist`"] {
+            assert!(told.contains(part), "{told}");
+        }
     }
 
     /// By the real clock, to the second: both ends of a window, and a reload in front of it.
