@@ -169,15 +169,19 @@ impl Store {
         })
     }
 
-    /// The first key that begins with `prefix`.
+    /// The first key that begins with `prefix`. Called under the writer's lock: nothing is staged meanwhile.
+    ///
+    /// What is staged is not held while the database reads, which may have to ask the disk: everybody who
+    /// reads a job, and the group commit, would wait for it. A removal that was staged may so become the
+    /// database's between the two looks; then the key, read before, is gone from there.
     pub(super) fn first(&self, table: Table, prefix: &[u8]) -> Result<Option<sled::IVec>, Error> {
-        let staged = self.staged();
-        let mut first = staged.first(table, prefix).map(sled::IVec::from);
-        for key in self.tree(table).scan_prefix(prefix).keys() {
+        let first = self.staged().first(table, prefix).map(sled::IVec::from);
+        let tree = self.tree(table);
+        for key in tree.scan_prefix(prefix).keys() {
             let key = key.map_err(Error::Storage)?;
-            if !staged.hides(table, &key) {
-                first = Some(first.map_or(key.clone(), |first| first.min(key)));
-                break;
+            let hidden = self.staged().hides(table, &key);
+            if !hidden && tree.contains_key(&key).map_err(Error::Storage)? {
+                return Ok(Some(first.map_or(key.clone(), |first| first.min(key))));
             }
         }
         Ok(first)
@@ -186,6 +190,9 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
     use super::*;
 
     fn put(staged: &mut Staged, key: u8, value: Option<u8>) {
@@ -219,5 +226,38 @@ mod tests {
         staged.left();
         assert_eq!(staged.get(Table::Queue, &[7, 2]), None, "the database has it");
         assert!(staged.hides(Table::Queue, &[7, 1]) && !staged.hides(Table::Queue, &[7, 4]));
+    }
+    /// The heads of the queue are claimed one after the other, while earlier claims are being committed.
+    #[test]
+    fn a_head_that_was_taken_is_not_found_again_while_it_is_committed() {
+        const ROWS: u16 = 2_000;
+        let key = |row: u16| [&[7], row.to_be_bytes().as_slice()].concat();
+        let dir = tempfile::tempdir().expect("room for a test");
+        let store = Store::open(dir.path()).expect("a directory of our own");
+        let mut writes = Writes::default();
+        (0..ROWS).for_each(|row| writes.put(Table::Queue, &key(row), Vec::new()));
+        store.stage(writes);
+        store.commit().expect("the disk works");
+        let is_over = AtomicBool::new(false);
+        let found: Vec<_> = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    store.commit().expect("the disk works");
+                }
+            });
+            let heads = (0..ROWS).map(|row| {
+                let head =
+                    store.first(Table::Queue, &[7]).map(|head| head.map(|head| head.to_vec()));
+                let mut writes = Writes::default();
+                writes.remove(Table::Queue, &key(row));
+                store.stage(writes);
+                head.map_err(|error| error.to_string())
+            });
+            let heads = heads.collect();
+            is_over.store(true, Ordering::Relaxed);
+            heads
+        });
+        let due: Vec<_> = (0..ROWS).map(|row| Ok(Some(key(row)))).collect();
+        assert_eq!(found, due);
     }
 }
