@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! climbing ──▶ settled ◀──▶ trying (a few more, then a few fewer, ever less often)
-//!     └───────────▲ ◀── told to slow down, from anywhere: two thirds of it
+//!     └─────── too far ───────▲
+//! told to slow down, from anywhere: settled, at two thirds of it
 //! ```
 //!
-//! A lane doubles what it admits for as long as that carries more bytes a second, and goes back by the
-//! last step where it did not. From then on it tries a quarter more or fewer now and then, and stays
-//! where more carry more, or where fewer carry as much: connections that do not help cost memory, and
-//! the patience of the other side.
+//! A lane doubles what it admits for as long as that carries more bytes a second. Where it did not, it
+//! tries half as many more, since what was enough may lie between. From then on it tries a quarter more or
+//! fewer now and then, and stays where more carry more, or where fewer carry as much: connections that do
+//! not help cost memory, and the patience of the other side.
 //!
 //! # Invariants
 //! - Only what was full is judged: bytes a second of a lane with free places say nothing of its limit.
@@ -22,8 +23,8 @@ use tokio::time::Instant;
 const FIRST: usize = 16;
 /// One congestion makes many parts fail at once: they count as one signal.
 const DECREASE_PAUSE: Duration = Duration::from_secs(2);
-/// More are worth their place where a tenth more carry a fiftieth more.
-const WORTH: f64 = 0.2;
+/// More are worth their place where a tenth more carry a hundredth more.
+const WORTH: f64 = 0.1;
 /// Fewer are enough where they carry as much but for the noise.
 const ENOUGH: f64 = 0.985;
 /// How long a lane rests between tries that change nothing: at first, and at the most.
@@ -141,7 +142,10 @@ impl LaneState {
         let here = Level { limit: self.limit, rate };
         match self.search {
             Search::Climbing(before) => match before.filter(|before| !here.is_worth_it(before)) {
-                Some(before) => self.settle(before.limit, false, now),
+                Some(before) => {
+                    self.limit = (before.limit + (before.limit / 2).max(1)).min(self.max);
+                    self.search = Search::Trying(before);
+                }
                 None if self.limit == self.max => self.settle(self.limit, false, now),
                 None => {
                     self.limit = (self.limit * 2).min(self.max);
