@@ -1,16 +1,27 @@
-//! The HTTP transport under every AWS client of one remote: dialing, TLS, the pool of connections.
+//! The HTTP transport under every AWS client of one remote: dialing, TLS, the pool of connections, and
+//! HTTP/1.1 itself.
 //!
-//! hyper speaks HTTP. What is our own is below it: TLS over sockets that are read and written a quarter
-//! of a mebibyte at a time, since buffered rustls reads 4 KiB at a time and the kernel's part in moving a
-//! byte is more than half of its cost.
+//! Ours, because the cost of moving a byte is what this program is measured by. A frame is read and
+//! decrypted into a buffer that the cache still holds, and from there encrypted into the one that is
+//! written, in the task that carries the part: it crosses no channel and wakes nobody. What we do not
+//! need is not here: HTTP/2, proxies, upgrades, bodies of requests without a length.
 
+mod body;
 mod buffers;
+mod chunked;
+mod client;
 mod dial;
+mod exchange;
+mod head;
+mod outgoing;
+mod pool;
 mod tls;
+mod wire;
 
 use std::error::Error as StdError;
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
@@ -23,22 +34,59 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
-use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::{CaptureConnection, HttpInfo, capture_connection};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::trust;
+use client::Client;
 use dial::Dial;
+use wire::Tag;
 
 /// How long a connection may take, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// S3 closes idle connections itself; a request sent into one that it just closed is lost.
 pub const POOL_IDLE: Duration = Duration::from_secs(60);
-/// The most that hyper reads into one frame. Frames are hashed while they are warm: a second-level
-/// cache holds a few of these.
-const FRAME_BYTES_MAX: usize = 256 << 10;
 
-type Error = Box<dyn StdError + Send + Sync>;
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Why there is no answer, or no more of one.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("cannot connect")]
+    Connect(#[source] BoxError),
+    #[error("cannot read from the connection")]
+    Read(#[source] io::Error),
+    #[error("cannot write to the connection")]
+    Write(#[source] io::Error),
+    #[error("the connection was closed before the answer was whole")]
+    Incomplete,
+    #[error("the answer's head is malformed")]
+    Head(#[source] httparse::Error),
+    #[error("the answer cannot be taken: {0}")]
+    Answer(&'static str),
+    #[error("the request's body failed")]
+    Body(#[source] BoxError),
+    #[error("the request cannot be sent: {0}")]
+    Request(&'static str),
+}
+
+impl Error {
+    /// Whether the connection broke, and nothing else is known to be wrong.
+    fn is_lost(&self) -> bool {
+        matches!(self, Self::Read(_) | Self::Write(_) | Self::Incomplete)
+    }
+
+    /// In the SDK's terms.
+    fn told(self) -> ConnectorError {
+        match self {
+            Self::Connect(why) if why.is::<dial::TimedOut>() => {
+                ConnectorError::timeout(Self::Connect(why).into())
+            }
+            Self::Connect(_) | Self::Read(_) | Self::Write(_) => ConnectorError::io(self.into()),
+            Self::Incomplete => ConnectorError::other(self.into(), Some(ErrorKind::TransientError)),
+            Self::Body(_) | Self::Request(_) => ConnectorError::user(self.into()),
+            Self::Head(_) | Self::Answer(_) => ConnectorError::other(self.into(), None),
+        }
+    }
+}
 
 /// The client that all of a remote's services share, and with it the pool.
 ///
@@ -47,17 +95,12 @@ type Error = Box<dyn StdError + Send + Sync>;
 pub fn client(ca_bundle: Option<&Path>) -> Result<SharedHttpClient, trust::Error> {
     let pem = ca_bundle.map(std::fs::read).transpose()?;
     let dial = Dial::new(Arc::new(tls::config(pem.as_deref())?));
-    let pool = legacy::Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(POOL_IDLE)
-        .http1_max_buf_size(FRAME_BYTES_MAX)
-        .build(dial);
-    Ok(SharedHttpClient::new(Transport { pool }))
+    Ok(SharedHttpClient::new(Transport { client: Client::new(dial) }))
 }
 
 #[derive(Debug, Clone)]
 struct Transport {
-    pool: legacy::Client<Dial, SdkBody>,
+    client: Client,
 }
 
 impl HttpClient for Transport {
@@ -73,19 +116,25 @@ impl HttpClient for Transport {
 
 impl HttpConnector for Transport {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let mut request = match request.try_into_http1x() {
+        let request = match request.try_into_http1x() {
             Ok(request) => request,
             Err(error) => {
                 return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
             }
         };
-        let connection = capture_connection(&mut request);
+        let used = Arc::new(Mutex::new(None));
         if let Some(asked) = request.extensions().get::<CaptureSmithyConnection>() {
-            asked.set_connection_retriever(move || metadata(&connection));
+            let used = Arc::clone(&used);
+            asked.set_connection_retriever(move || {
+                used.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(metadata)
+            });
         }
-        let answer = self.pool.request(request);
+        let client = self.client.clone();
         HttpConnectorFuture::new(async move {
-            let answer = answer.await.map_err(|error| told(error.into()))?;
+            let seen = |tag: &Tag| {
+                *used.lock().unwrap_or_else(PoisonError::into_inner) = Some(tag.clone());
+            };
+            let answer = client.send(request, seen).await.map_err(Error::told)?;
             HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
@@ -93,53 +142,12 @@ impl HttpConnector for Transport {
 }
 
 /// The connection that a request went over, which the SDK closes when it looks broken.
-fn metadata(captured: &CaptureConnection) -> Option<ConnectionMetadata> {
-    let extras = {
-        let connected = captured.connection_metadata();
-        let mut extras = http::Extensions::new();
-        connected.as_ref()?.get_extras(&mut extras);
-        extras
-    };
-    let addresses = extras.get::<HttpInfo>();
-    let captured = captured.clone();
-    let mut builder = ConnectionMetadata::builder().proxied(false).poison_fn(move || {
-        if let Some(connected) = captured.connection_metadata().as_ref() {
-            connected.poison();
-        }
-    });
-    builder
-        .set_local_addr(addresses.map(HttpInfo::local_addr))
-        .set_remote_addr(addresses.map(HttpInfo::remote_addr));
-    Some(builder.build())
-}
-
-/// hyper's error in the SDK's terms.
-fn told(error: Error) -> ConnectorError {
-    if found::<dial::TimedOut>(&*error).is_some() {
-        return ConnectorError::timeout(error);
-    }
-    let is_dialing = found::<legacy::Error>(&*error).is_some_and(legacy::Error::is_connect);
-    if is_dialing || found::<std::io::Error>(&*error).is_some() {
-        return ConnectorError::io(error);
-    }
-    match found::<hyper::Error>(&*error) {
-        Some(why) if why.is_user() => ConnectorError::user(error),
-        Some(why) if why.is_closed() || why.is_canceled() => ConnectorError::io(error),
-        Some(why) if why.is_incomplete_message() => {
-            ConnectorError::other(error, Some(ErrorKind::TransientError))
-        }
-        _ => ConnectorError::other(error, None),
-    }
-}
-
-/// The first of the errors behind `error` that is an `E`.
-fn found<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    std::iter::successors(Some(error), |&error| match error.downcast_ref::<std::io::Error>() {
-        // An I/O error's `source` leaves out the error that it carries.
-        Some(io) => io.get_ref().map(|inner| inner as _),
-        None => error.source(),
-    })
-    .find_map(|error| error.downcast_ref())
+fn metadata(tag: &Tag) -> ConnectionMetadata {
+    let poisoned = tag.clone();
+    let mut builder =
+        ConnectionMetadata::builder().proxied(false).poison_fn(move || poisoned.poison());
+    builder.set_local_addr(tag.local).set_remote_addr(tag.remote);
+    builder.build()
 }
 
 #[cfg(test)]

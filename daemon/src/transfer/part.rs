@@ -18,8 +18,8 @@ use crate::model::{
     UploadId,
 };
 
-/// What the frames of one part may hold in memory on their way: hyper's read buffer on one side, the
-/// chunk being framed and the socket's queue on the other.
+/// What the frames of one part may hold in memory on their way: the frame that was read, the one that
+/// waits behind a limit, and what is encrypted and not sent yet.
 pub const PART_MEMORY: u64 = 1 << 20;
 
 /// One part to carry.
