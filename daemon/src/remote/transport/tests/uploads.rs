@@ -141,6 +141,33 @@ async fn no_more_of_a_body_is_asked_for_than_the_server_takes() {
     assert!((1..1000).contains(&taken), "{taken}");
 }
 
+/// Whoever gave the body counts from its last byte how long the answer may take.
+#[tokio::test]
+async fn a_body_is_let_go_of_with_its_last_byte() {
+    let (told, heard) = tokio::sync::oneshot::channel();
+    let heard = std::sync::Mutex::new(Some(heard));
+    let peer = Peer::plain(move |_, mut stream| {
+        let heard = heard.lock().expect("not poisoned").take().expect("one connection");
+        async move {
+            request(&mut stream).await.expect("a request");
+            heard.await.expect("the test goes on");
+            stream.write_all(OK).await.expect("the client reads");
+        }
+    })
+    .await;
+    let (mut sender, body) = channel(3);
+    let feeding = async {
+        sender.try_send(Bytes::from_static(b"abc")).expect("room");
+        while !sender.is_closed() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        told.send(()).expect("the server waits");
+    };
+    let both = async { tokio::join!(peer.send("PUT", body), feeding).0 };
+    let answer = tokio::time::timeout(Duration::from_secs(10), both).await.expect("let go of");
+    assert_eq!(answer.expect("an answer").status(), StatusCode::OK);
+}
+
 #[tokio::test]
 async fn a_body_that_is_not_as_long_as_was_said_is_an_error() {
     let peer = Peer::plain(|_, mut stream| async move {
