@@ -29,6 +29,10 @@ use super::store::{Store, Writes};
 use crate::base::{Measure, SharedObserver};
 
 pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How long a cycle lets changes gather where many come, and how many are many. One costs the disk and the
+/// processor as much for one change as for hundreds.
+const GATHER: Duration = Duration::from_millis(2);
+const MANY: usize = 16;
 
 /// Why nothing is taken now. Told to every caller, so it can be copied.
 #[derive(Debug, Clone)]
@@ -135,6 +139,7 @@ impl Flusher {
             audit,
             desk: desk.clone(),
             cursor,
+            changes: 0,
             publish,
             observer,
         };
@@ -212,6 +217,8 @@ struct Cycle {
     outbox: Outbox,
     desk: Arc<Desk>,
     cursor: u64,
+    /// Changes of the cycle before.
+    changes: usize,
     publish: watch::Sender<u64>,
     observer: SharedObserver,
 }
@@ -219,6 +226,7 @@ struct Cycle {
 impl Cycle {
     fn run(mut self) {
         while let Some(mut waiters) = self.next() {
+            self.changes = waiters.len();
             let outcome = self.turn(&mut waiters);
             self.settle(&outcome);
             for waiter in waiters {
@@ -231,8 +239,16 @@ impl Cycle {
     /// Waits until there is something to do; `None` when there never will be.
     fn next(&self) -> Option<Vec<Waiter>> {
         let mut pending = self.desk.lock();
+        let mut may_gather = self.changes > 1;
         loop {
             if !pending.waiters.is_empty() {
+                // A lone caller is answered at once.
+                if std::mem::take(&mut may_gather) && pending.waiters.len() < MANY {
+                    drop(pending);
+                    // Asleep, not waiting: a wake-up for each change is what this saves.
+                    thread::sleep(GATHER);
+                    pending = self.desk.lock();
+                }
                 self.store.leave();
                 return Some(std::mem::take(&mut pending.waiters));
             }
