@@ -141,6 +141,34 @@ impl Content {
         }
     }
 
+    /// The bytes of `range`, which has to lie inside the content, as a content of their own.
+    #[must_use]
+    pub fn slice(&self, range: Range<u64>) -> Self {
+        let mut leaves = Vec::new();
+        self.collect_leaves(range, &mut leaves);
+        Self::join(leaves.into_iter().map(|(leaf, range)| leaf.narrowed(&range)).collect())
+    }
+
+    /// A leaf's range as a leaf.
+    fn narrowed(self, range: &Range<u64>) -> Self {
+        let len = range.end - range.start;
+        match self {
+            Self::Memory(bytes) => {
+                // Both bounds lie inside `bytes`, whose length is a usize.
+                let bound = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+                Self::Memory(bytes.slice(bound(range.start)..bound(range.end)))
+            }
+            Self::File { file, offset, .. } => {
+                Self::File { file, offset: offset + range.start, len }
+            }
+            Self::Synthetic { source, offset, .. } => {
+                Self::Synthetic { source, offset: offset + range.start, len }
+            }
+            Self::Dropped { .. } => Self::Dropped { len },
+            Self::Joined(_) => self,
+        }
+    }
+
     /// Yields the bytes of `range`, frame by frame. The range has to lie inside the content.
     #[must_use]
     pub fn read(&self, range: Range<u64>) -> Reader {
@@ -218,6 +246,10 @@ mod tests {
             // Memory is always ready: no runtime is needed.
             let got = read(&joined, from as u64..to as u64).now_or_never();
             prop_assert_eq!(got.as_deref(), Some(&whole[from..to]));
+            let slice = joined.slice(from as u64..to as u64);
+            prop_assert_eq!(slice.len(), (to - from) as u64);
+            let got = read(&slice, 0..slice.len()).now_or_never();
+            prop_assert_eq!(got.as_deref(), Some(&whole[from..to]));
         }
     }
 
@@ -229,6 +261,8 @@ mod tests {
         let content = Content::from_file(file.path()).unwrap();
         assert_eq!(content.len(), bytes.len() as u64);
         assert_eq!(read(&content, 1_000_001..9_000_003).await, bytes[1_000_001..9_000_003]);
+        let slice = content.slice(1_000_000..9_000_000).slice(5..7);
+        assert_eq!(read(&slice, 0..2).await, bytes[1_000_005..1_000_007]);
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ mod attributes;
 mod buckets;
 mod listing;
 mod multipart;
+mod place;
 mod read;
 mod write;
 
