@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::{S3Result, s3_error};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::lock::lock;
 
@@ -53,12 +55,70 @@ pub(crate) struct KeyRing {
 struct Key {
     credentials: Credentials,
     expired: bool,
+    /// When it expires of itself.
+    until: Option<Instant>,
+    /// The ARN of the role it is of; none for the account's user.
+    role: Option<String>,
+}
+
+impl Key {
+    fn is_expired(&self) -> bool {
+        self.expired || self.until.is_some_and(|until| until <= Instant::now())
+    }
+
+    fn takes(&self, token: Option<&str>) -> bool {
+        self.credentials.session_token.as_deref() == token
+    }
+}
+
+/// How a key and the token that came with it stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Unknown,
+    Expired,
+    WrongToken,
+    Good(Known),
+}
+
+/// A key that is good, as far as can be told without its signature.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) secret: String,
+    /// The ARN of the assumed role; none for the account's user.
+    pub(crate) role: Option<String>,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Known").field("role", &self.role).finish_non_exhaustive()
+    }
 }
 
 impl KeyRing {
     pub(crate) fn add(&self, credentials: Credentials) {
-        let key = Key { credentials, expired: false };
+        self.insert(Key { credentials, expired: false, until: None, role: None });
+    }
+
+    /// Keys of a role that somebody assumed.
+    pub(crate) fn add_role(&self, credentials: Credentials, role: String, lasts: Duration) {
+        let until = Some(Instant::now() + lasts);
+        self.insert(Key { credentials, expired: false, until, role: Some(role) });
+    }
+
+    fn insert(&self, key: Key) {
         lock(&self.keys).insert(key.credentials.access_key_id.clone(), key);
+    }
+
+    pub(crate) fn standing(&self, access_key_id: &str, token: Option<&str>) -> Standing {
+        match lock(&self.keys).get(access_key_id) {
+            None => Standing::Unknown,
+            Some(key) if key.is_expired() => Standing::Expired,
+            Some(key) if !key.takes(token) => Standing::WrongToken,
+            Some(key) => Standing::Good(Known {
+                secret: key.credentials.secret_access_key.clone(),
+                role: key.role.clone(),
+            }),
+        }
     }
 
     /// From now on requests with this key are answered with `ExpiredToken`.
@@ -73,17 +133,11 @@ impl KeyRing {
     }
 
     fn check_token(&self, access_key_id: &str, token: Option<&str>) -> S3Result<()> {
-        let keys = lock(&self.keys);
-        let Some(key) = keys.get(access_key_id) else {
-            return Err(s3_error!(InvalidAccessKeyId));
-        };
-        if key.expired {
-            return Err(s3_error!(ExpiredToken, "The provided token has expired."));
-        }
-        match (&key.credentials.session_token, token) {
-            (Some(expected), Some(given)) if expected == given => Ok(()),
-            (None, None) => Ok(()),
-            _ => Err(s3_error!(
+        match self.standing(access_key_id, token) {
+            Standing::Good(_) => Ok(()),
+            Standing::Unknown => Err(s3_error!(InvalidAccessKeyId)),
+            Standing::Expired => Err(s3_error!(ExpiredToken, "The provided token has expired.")),
+            Standing::WrongToken => Err(s3_error!(
                 InvalidToken,
                 "The provided token is malformed or otherwise invalid."
             )),

@@ -1,5 +1,5 @@
-//! One S3 endpoint on loopback: it stands for one partition's S3, with its own region, credentials,
-//! certificate authority and account.
+//! One endpoint on loopback: it stands for one partition's S3, EC2, SSM and STS, with its own region,
+//! credentials, certificate authority and account.
 
 mod admin;
 mod gate;
@@ -17,12 +17,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::options::EndpointOptions;
+use crate::cloud::Cloud;
 use crate::content::Content;
 use crate::credentials::{Credentials, KeyRing};
+use crate::ec2::Ec2;
 use crate::fault::{FaultScript, Faults};
 use crate::habit::Habits;
 use crate::lock::lock;
 use crate::s3::Partition;
+use crate::ssm::Ssm;
 use crate::stats::{Recorder, Stats};
 use crate::store::Store;
 use crate::store::bucket::BucketOptions;
@@ -64,6 +67,7 @@ pub(crate) struct Shared {
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) faults: Faults,
     pub(crate) recorder: Arc<Recorder>,
+    pub(crate) cloud: Arc<Cloud>,
 }
 
 /// A running endpoint. It stops when it is dropped; [`Endpoint::stop`] also waits for that.
@@ -95,10 +99,9 @@ impl Endpoint {
         let (listener, address) = bind(options.port).await?;
         let (admin, admin_address) = bind(0).await?;
         let credentials = options.credentials.clone();
-        let shared = Arc::new(share(options)?);
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let shared = Arc::new(share(options, (stop.clone(), tasks.clone()))?);
 
-        let stop = CancellationToken::new();
-        let tasks = TaskTracker::new();
         let ca_pem = identity.as_ref().map(|identity| identity.ca_pem.clone());
         let gate = gate::Gate::new(Arc::clone(&shared));
         let server = identity.map(|identity| identity.server);
@@ -139,6 +142,12 @@ impl Endpoint {
         &self.shared.partition.region
     }
 
+    /// AWS account.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.shared.partition.account
+    }
+
     /// The key pair it was started with.
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
@@ -153,6 +162,23 @@ impl Endpoint {
     /// Answers requests with this key with `ExpiredToken` from now on.
     pub fn expire_credentials(&self, access_key_id: &str) {
         self.shared.keys.expire(access_key_id);
+    }
+
+    /// The EC2 of its account.
+    #[must_use]
+    pub fn ec2(&self) -> Ec2 {
+        self.shared.cloud.ec2.clone()
+    }
+
+    /// The SSM of its account.
+    #[must_use]
+    pub fn ssm(&self) -> Ssm {
+        self.shared.cloud.ssm.clone()
+    }
+
+    /// Forbids exactly these operations of EC2, SSM and STS from now on, as IAM would.
+    pub fn deny(&self, operations: impl IntoIterator<Item = impl Into<String>>) {
+        self.shared.cloud.deny(operations.into_iter().map(Into::into).collect());
     }
 
     /// Makes a bucket.
@@ -284,7 +310,10 @@ async fn bind(port: u16) -> Result<(TcpListener, SocketAddr), Error> {
     Ok((listener, bound))
 }
 
-fn share(options: EndpointOptions) -> Result<Shared, Error> {
+fn share(
+    options: EndpointOptions,
+    ends: (CancellationToken, TaskTracker),
+) -> Result<Shared, Error> {
     let store = Store::default();
     for (name, bucket) in options.buckets {
         store.create_bucket(&name, bucket)?;
@@ -302,9 +331,16 @@ fn share(options: EndpointOptions) -> Result<Shared, Error> {
         directory: options.directory,
         etags: options.etags,
     };
+    let (partition, keys) = (Arc::new(partition), Arc::new(keys));
+    let behaviour = (options.ec2, options.ssm);
+    let cloud = Cloud::new(Arc::clone(&partition), Arc::clone(&keys), behaviour, ends);
+    for image in options.images {
+        cloud.ec2.add_image(image);
+    }
     Ok(Shared {
-        partition: Arc::new(partition),
-        keys: Arc::new(keys),
+        cloud: Arc::new(cloud),
+        partition,
+        keys,
         faults,
         recorder: Arc::new(Recorder::new()),
     })

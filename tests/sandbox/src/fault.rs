@@ -94,6 +94,23 @@ pub enum Action {
     LoseRequest,
 }
 
+impl Action {
+    /// The error code to answer instead of performing the call, and whether in a 200.
+    pub(crate) fn error(&self) -> Option<(&str, bool)> {
+        match self {
+            Self::Status(code) => Some((code, false)),
+            Self::ErrorIn200(code) => Some((code, true)),
+            Self::Reset
+            | Self::Truncate
+            | Self::StallMs(_)
+            | Self::FlipBit
+            | Self::DelayMs(_)
+            | Self::LoseAnswer
+            | Self::LoseRequest => None,
+        }
+    }
+}
+
 impl Fault {
     /// A fault of every call of `operation`, to be narrowed by the other methods.
     #[must_use]

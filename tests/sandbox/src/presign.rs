@@ -6,14 +6,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use sha2::{Digest as _, Sha256};
 
+use crate::sigv4::{PATH, QUERY, hmac, signing_key};
 use crate::{Credentials, Endpoint};
-
-/// SigV4's unreserved characters.
-const QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const PATH: AsciiSet = QUERY.remove(b'/');
 
 impl Endpoint {
     /// A URL that reads the object for as long as it is valid.
@@ -59,29 +56,10 @@ impl Scope<'_> {
         let canonical = format!("GET\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD");
         let digest = hex::encode(Sha256::digest(canonical));
         let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{digest}");
-        let signature = hex::encode(hmac(&self.signing_key(&day), &to_sign));
+        let key = signing_key(&self.credentials.secret_access_key, &day, self.region, "s3");
+        let signature = hex::encode(hmac(&key, &to_sign));
         format!("{query}&X-Amz-Signature={signature}")
     }
-
-    fn signing_key(&self, day: &str) -> [u8; 32] {
-        let secret = format!("AWS4{}", self.credentials.secret_access_key);
-        let steps = [day, self.region, "s3", "aws4_request"];
-        let first = hmac(secret.as_bytes(), steps[0]);
-        steps[1..].iter().fold(first, |key, step| hmac(&key, step))
-    }
-}
-
-/// HMAC-SHA256: <https://www.rfc-editor.org/rfc/rfc2104>.
-fn hmac(key: &[u8], message: &str) -> [u8; 32] {
-    let mut block = [0; 64];
-    if key.len() > block.len() {
-        block[..32].copy_from_slice(&Sha256::digest(key));
-    } else {
-        block[..key.len()].copy_from_slice(key);
-    }
-    let inner = Sha256::new_with_prefix(block.map(|byte| byte ^ 0x36)).chain_update(message);
-    let outer = Sha256::new_with_prefix(block.map(|byte| byte ^ 0x5c));
-    outer.chain_update(inner.finalize()).finalize().into()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! plain HTTP on loopback.
 //!
 //! `GET /_sandbox/stats` · `GET|POST|DELETE /_sandbox/faults` · `GET|POST /_sandbox/habits` ·
-//! `GET /_sandbox/uploads`. POST replaces what was there.
+//! `GET /_sandbox/uploads` · `GET /_sandbox/quotas`, EC2's admissions. POST replaces what was there.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -79,6 +79,7 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Answer {
             Err(reason) => refused(&reason),
         },
         (&Method::GET, "/_sandbox/uploads") => json(&uploads(shared)),
+        (&Method::GET, "/_sandbox/quotas") => json(&shared.cloud.ec2.quotas()),
         _ => text(StatusCode::NOT_FOUND, "no such thing\n"),
     }
 }

@@ -1,5 +1,7 @@
-//! Between HTTP and S3: counts each call, makes it suffer its faults, and lends it the habits that
-//! have to do with HTTP rather than with S3.
+//! Between HTTP and the services: counts each call, makes it suffer its faults, and lends it the habits that
+//! have to do with HTTP rather than with S3. The services besides S3 pass through `gate/cloud.rs`.
+
+mod cloud;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3ErrorCode};
 
 use super::Shared;
+use crate::api;
 use crate::call::{Call, credential_scope};
 use crate::content::reader::Blob;
 use crate::credentials::Keys;
@@ -38,6 +41,8 @@ pub(super) enum Dropped {
     Scripted,
     #[error("the connection breaks as this server's do")]
     Habit,
+    #[error("the request cannot be read")]
+    Unread,
     #[error("s3s cannot answer: {0:?}")]
     Broken(s3s::HttpError),
 }
@@ -72,12 +77,10 @@ impl Gate {
         fate: Arc<Fate>,
     ) -> Result<Answer, Dropped> {
         let (parts, body) = request.into_parts();
-        let call = Call::of(&parts);
-        let faults = self.shared.faults.due(&call);
-        self.shared.recorder.fired(faults.len());
-        let ticket = self.shared.recorder.begin(&call);
-        let habits = self.shared.partition.habits();
-        let mut passage = Passage { call, faults, habits, ticket, fate };
+        if let Some(service) = api::Service::of(&parts) {
+            return self.cloud(service, &parts, body, fate).await;
+        }
+        let mut passage = self.passage(Call::of(&parts), fate);
         passage.delay().await;
         passage.drop_at(&Action::LoseRequest)?;
 
@@ -96,6 +99,14 @@ impl Gate {
         passage.drop_at(&Action::LoseAnswer)?;
         let answer = self.with_attributes_habit(answer, &passage);
         self.after(answer, &mut passage, &leftover).await
+    }
+
+    fn passage(&self, call: Call, fate: Arc<Fate>) -> Passage {
+        let faults = self.shared.faults.due(&call);
+        self.shared.recorder.fired(faults.len());
+        let ticket = self.shared.recorder.begin(&call);
+        let habits = self.shared.partition.habits();
+        Passage { call, faults, habits, ticket, fate }
     }
 
     /// What is refused before s3s sees it.
@@ -177,21 +188,12 @@ impl Passage {
     }
 
     fn scripted_answer(&self) -> Option<Response<Body>> {
-        self.faults.iter().find_map(|fault| match &fault.action {
-            Action::Status(code) => Some(error_answer(code, "the script says so", None)),
-            Action::ErrorIn200(code) => {
-                let mut answer = error_answer(code, "the script says so", None);
-                *answer.status_mut() = StatusCode::OK;
-                Some(answer)
-            }
-            Action::Reset
-            | Action::Truncate
-            | Action::StallMs(_)
-            | Action::FlipBit
-            | Action::DelayMs(_)
-            | Action::LoseAnswer
-            | Action::LoseRequest => None,
-        })
+        let (code, in_200) = self.faults.iter().find_map(|fault| fault.action.error())?;
+        let mut answer = error_answer(code, "the script says so", None);
+        if in_200 {
+            *answer.status_mut() = StatusCode::OK;
+        }
+        Some(answer)
     }
 
     /// The request's body under the script, and what is done to its bytes below the framing.

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::credentials::Credentials;
+use crate::ec2::{Ec2Options, ImageSpec};
 use crate::fault::FaultScript;
 use crate::habit::Habits;
 use crate::ingest::EtagStyle;
+use crate::ssm::SsmOptions;
 use crate::store::bucket::BucketOptions;
 
 /// How an endpoint is to be.
@@ -34,6 +36,12 @@ pub struct EndpointOptions {
     pub habits: Habits,
     /// Faults from the start.
     pub faults: FaultScript,
+    /// How EC2 behaves.
+    pub ec2: Ec2Options,
+    /// How SSM behaves.
+    pub ssm: SsmOptions,
+    /// Images that are there from the start.
+    pub images: Vec<ImageSpec>,
 }
 
 impl EndpointOptions {
@@ -52,6 +60,9 @@ impl EndpointOptions {
             kms_keys: BTreeSet::new(),
             habits: Habits::default(),
             faults: FaultScript::default(),
+            ec2: Ec2Options::default(),
+            ssm: SsmOptions::default(),
+            images: Vec::new(),
         }
     }
 
@@ -66,6 +77,13 @@ impl EndpointOptions {
     #[must_use]
     pub fn bucket_with(mut self, name: impl Into<String>, options: BucketOptions) -> Self {
         self.buckets.insert(name.into(), options);
+        self
+    }
+
+    /// Has this image from the start.
+    #[must_use]
+    pub fn image(mut self, image: ImageSpec) -> Self {
+        self.images.push(image);
         self
     }
 
