@@ -66,7 +66,9 @@ impl DaemonConfig {
         let key = |key: &str| format!("remotes.{name}.{key}");
         self.set(&key("region"), endpoint.region())?;
         self.set(&key("credentials"), credentials(endpoint.credentials()))?;
-        self.set(&key("s3_endpoint"), endpoint.url())?;
+        for service in ["s3_endpoint", "ec2_endpoint", "ssm_endpoint"] {
+            self.set(&key(service), endpoint.url())?;
+        }
         self.set(&key("path_style"), true)?;
         if let Some(pem) = endpoint.ca_pem() {
             let path = self.work_dir.join(format!("{name}-ca.pem"));
@@ -75,6 +77,16 @@ impl DaemonConfig {
             self.set(&key("ca_bundle"), path.display().to_string())?;
         }
         Ok(())
+    }
+
+    /// Has the daemon ask a remote's STS who it is before it is used; the account has to be the
+    /// endpoint's.
+    ///
+    /// # Errors
+    /// None but those of [`DaemonConfig::set`].
+    pub fn identify(&mut self, name: &str, endpoint: &Endpoint) -> Result<(), Error> {
+        self.set(&format!("remotes.{name}.sts_endpoint"), endpoint.url())?;
+        self.set(&format!("remotes.{name}.expected_account"), endpoint.account())
     }
 
     /// Sets one key, e.g. `transfer.memory_budget`.

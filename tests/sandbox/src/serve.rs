@@ -1,11 +1,12 @@
-//! `sandbox serve`: two endpoints that stay up, a configuration for the daemon, and what to type next.
+//! `sandbox serve`: two endpoints that stay up, each an S3, an EC2, an SSM and an STS, a configuration for
+//! the daemon, and what to type next.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use sandbox::{
-    Attributes, BucketOptions, DaemonConfig, Endpoint, EndpointOptions, FaultScript, Sink,
-    Synthetic,
+    Attributes, BucketOptions, DaemonConfig, Ec2Options, Endpoint, EndpointOptions, FaultScript,
+    ImageSpec, Sink, Synthetic,
 };
 
 use crate::size;
@@ -38,6 +39,10 @@ pub(crate) struct Arguments {
 
 /// The sample object, as EC2 would name it.
 const SAMPLE: &str = "ami-0123456789abcdef0.bin";
+/// The image that waits to be stored.
+const GOLDEN: &str = "ami-0c0ffee0c0ffee000";
+/// Slow enough to be watched: 2 s for the 8 GiB of the golden image.
+const MS_PER_GIB: u64 = 250;
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let temporary = match &arguments.work_dir {
@@ -60,13 +65,27 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let sample = Synthetic::new(1, arguments.sample);
     commercial.put("images", SAMPLE, sample, Attributes::default()).await?;
 
-    let config = DaemonConfig::new(&work_dir, &commercial, &gov)?;
+    commercial.ec2().add_image(golden());
+    let mut config = DaemonConfig::new(&work_dir, &commercial, &gov)?;
+    config.identify("commercial", &commercial)?;
+    config.identify("gov", &gov)?;
     let path = config.write()?;
     show(&commercial, &gov, &config, &path);
     interrupted().await?;
     commercial.stop().await;
     gov.stop().await;
     Ok(())
+}
+
+/// 8 GiB, of which 64 MiB are stored.
+fn golden() -> ImageSpec {
+    let mut image = ImageSpec::new("golden-2026-01-01")
+        .content_bytes(64 << 20)
+        .tag("team", "platform")
+        .tag("purpose", "demo");
+    image.id = Some(GOLDEN.to_owned());
+    image.traits.description = "an image that was never an image".to_owned();
+    image
 }
 
 fn endpoint(
@@ -78,6 +97,11 @@ fn endpoint(
     let sink = BucketOptions { sink: Some(Sink::default()), ..BucketOptions::default() };
     let mut options = options.bucket("images").bucket("landing").bucket_with("sink", sink);
     options.port = port;
+    options.ec2 = Ec2Options {
+        store_ms_per_gib: MS_PER_GIB,
+        restore_ms_per_gib: MS_PER_GIB,
+        ..Ec2Options::default()
+    };
     options.plain_http = arguments.plain_http;
     options.directory = Some(work_dir.join(&options.region));
     if arguments.opaque_etags {
@@ -93,10 +117,15 @@ fn endpoint(
 
 fn show(commercial: &Endpoint, gov: &Endpoint, config: &DaemonConfig, path: &Path) {
     for (name, endpoint) in [("commercial", commercial), ("gov", gov)] {
-        println!("{name:<11}{}  {}", endpoint.url(), endpoint.region());
-        println!("           access key {}", endpoint.credentials().access_key_id);
-        println!("           counters and faults: {}/stats, /faults", endpoint.admin_url());
+        println!("{name:<11}{}  {}  S3, EC2, SSM and STS", endpoint.url(), endpoint.region());
+        let key = &endpoint.credentials().access_key_id;
+        println!("           account {}, access key {key}", endpoint.account());
+        println!(
+            "           counters and faults: {}/stats, /faults, /quotas",
+            endpoint.admin_url()
+        );
     }
+    println!("image      {GOLDEN}, golden-2026-01-01, 8 GiB, in commercial's EC2");
     let client = format!("causeway --endpoint {}", config.control_endpoint());
     println!("buckets    images, landing, sink (checks and drops what it gets) on both");
     println!("\nNext, in two other terminals:\n");
