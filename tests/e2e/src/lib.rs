@@ -4,12 +4,14 @@
 //! as a process, [`World::causeway`] the real client. A daemon that said WARN or ERROR without being
 //! expected to fails its test when it is stopped.
 
+mod aws;
 mod daemon;
 mod disk;
 mod peers;
 mod sts;
 mod world;
 
+pub use aws::Aws;
 pub use daemon::{Daemon, LogCheck};
 pub use disk::{Broken, FailingDisk, SmallDisk};
 pub use peers::{Fs, Moto, Peer};

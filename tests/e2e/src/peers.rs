@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use toml::{Table, Value};
 
-use crate::{Output, venv};
+use crate::{Aws, Output, venv};
 
 /// One S3 server that stands for a partition, over plain HTTP.
 #[derive(Debug)]
@@ -48,22 +48,15 @@ impl Peer {
 
     /// Runs the AWS CLI against it: a client that none of us wrote, either.
     pub async fn aws(&self, args: &[&str]) -> Result<Output> {
-        let output = tokio::process::Command::new(venv("aws"))
-            .args(["--endpoint-url", &self.url, "--region", self.region, "--output", "json"])
-            .args(args)
-            .env("AWS_ACCESS_KEY_ID", &self.access_key_id)
-            .env("AWS_SECRET_ACCESS_KEY", SECRET)
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .context("the AWS CLI cannot be started: tests/run installs it")?;
-        Output {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout)?,
-            stderr: String::from_utf8(output.stderr)?,
-        }
-        .expect_code(0)
+        let aws = Aws {
+            url: self.url.clone(),
+            region: self.region.to_owned(),
+            access_key_id: self.access_key_id.clone(),
+            secret_access_key: SECRET.to_owned(),
+            session_token: None,
+            ca_bundle: None,
+        };
+        aws.run(args, &[]).await?.expect_code(0)
     }
 
     /// Makes a bucket and puts one file into it.

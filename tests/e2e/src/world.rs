@@ -29,7 +29,7 @@ pub struct Output {
 }
 
 impl Output {
-    fn of(output: std::process::Output) -> Result<Self> {
+    pub(crate) fn of(output: std::process::Output) -> Result<Self> {
         Ok(Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout)?,

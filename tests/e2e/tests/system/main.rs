@@ -5,6 +5,7 @@
 
 mod actions;
 mod bad_days;
+mod cloud;
 mod counted;
 mod crash;
 mod demo;
