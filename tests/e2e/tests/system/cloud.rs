@@ -171,10 +171,14 @@ async fn the_aws_cli_tags_registers_and_retires_images() -> Result<()> {
     ec2(&["create-tags", "--resources", id, "--tags", "Key=a,Value=b c"]).await?;
     let tags = ec2(&["describe-tags", "--filters", "Name=key,Values=a"]).await?;
     ensure!(tags["Tags"][0]["Value"] == "b c" && tags["Tags"][0]["ResourceId"] == id, "{tags}");
-    let at = ["--deprecate-at", "2032-01-01T00:00:00Z"];
-    ec2(&[&["enable-image-deprecation"], on.as_slice(), &at].concat()).await?;
-    let image = ec2(&["describe-images", "--image-ids", id]).await?["Images"][0].clone();
-    ensure!(image["DeprecationTime"] == "2032-01-01T00:00:00.000Z", "{image}");
+    let describe = ["describe-images", "--image-ids", id];
+    let created = ec2(&describe).await?["Images"][0]["CreationDate"].clone();
+    let year: u16 = created.as_str().and_then(|date| date.get(..4)).unwrap_or_default().parse()?;
+    let at = format!("{}-07-01T00:00:00", year + 1);
+    let when = ["--deprecate-at", &format!("{at}Z")];
+    ec2(&[&["enable-image-deprecation"], on.as_slice(), &when].concat()).await?;
+    let image = ec2(&describe).await?["Images"][0].clone();
+    ensure!(image["DeprecationTime"] == format!("{at}.000Z"), "{image}");
     ec2(&[&["disable-image-deprecation"], on.as_slice()].concat()).await?;
     ec2(&[&["disable-image"], on.as_slice()].concat()).await?;
     let listed = ec2(&["describe-images", "--owners", "self"]).await?;
