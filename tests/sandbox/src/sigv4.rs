@@ -168,6 +168,20 @@ mod tests {
         assert!(!authorization.is_signed_with(SECRET, &parts, b""));
     }
 
+    /// Signed by the key, and for any host.
+    #[test]
+    fn a_signature_that_leaves_the_host_out_does_not_hold() {
+        let parts = parts("/?Action=ListUsers&Version=2010-05-08");
+        let mut authorization = Authorization::of(&parts).unwrap();
+        authorization.signed_headers = vec!["x-amz-date".to_owned()];
+        let digest = hex::encode(Sha256::digest(authorization.canonical(&parts, b"")));
+        let scope = "20150830/us-east-1/iam/aws4_request";
+        let to_sign = format!("AWS4-HMAC-SHA256\n20150830T123600Z\n{scope}\n{digest}");
+        let key = signing_key(SECRET, "20150830", "us-east-1", "iam");
+        authorization.signature = hex::encode(hmac(&key, &to_sign));
+        assert!(!authorization.is_signed_with(SECRET, &parts, b""));
+    }
+
     #[test]
     fn a_request_is_fresh_for_a_quarter_of_an_hour() {
         let parts = parts("/");

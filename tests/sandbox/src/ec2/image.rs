@@ -196,6 +196,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether the account sees it by now; a public image's are its owner's alone.
+    pub(super) fn is_visible(&self, now: Instant) -> bool {
+        self.visible_at <= now && !matches!(self.owner, Owner::Public(_))
+    }
+
     /// Its tags, those that nobody sees yet included.
     #[must_use]
     pub fn tags(&self) -> BTreeMap<String, String> {

@@ -124,7 +124,7 @@ impl Ec2 {
         }
         let now = Instant::now();
         let mut shown = Vec::new();
-        for snapshot in state.snapshots.values().filter(|snapshot| snapshot.visible_at <= now) {
+        for snapshot in state.snapshots.values().filter(|snapshot| snapshot.is_visible(now)) {
             let wanted = (ids.is_empty() || ids.contains(&snapshot.id.as_str()))
                 && self.is_named(&owners, &snapshot.owner)
                 && (restorable_by.is_empty() || restorable_by.contains(&"self"));

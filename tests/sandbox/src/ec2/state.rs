@@ -79,7 +79,7 @@ impl State {
     /// `InvalidSnapshotID.Malformed`, `InvalidSnapshot.NotFound`.
     pub(super) fn snapshot(&self, id: &str) -> Result<&Snapshot, Refused> {
         check_id(id, "snap", "InvalidSnapshotID.Malformed")?;
-        let visible = |snapshot: &&Snapshot| snapshot.visible_at <= Instant::now();
+        let visible = |snapshot: &&Snapshot| snapshot.is_visible(Instant::now());
         self.snapshots.get(id).filter(visible).ok_or_else(|| {
             let message = format!("The snapshot '{id}' does not exist.");
             Refused::new("InvalidSnapshot.NotFound", message)

@@ -69,14 +69,17 @@ impl Tags {
 /// Reads `Tag.1.Key`, `Tag.1.Value`, …
 ///
 /// # Errors
-/// `InvalidParameterValue` for what cannot be a tag.
+/// `InvalidTagKey.Malformed`, `InvalidParameterValue`.
 pub(super) fn given(form: &Form, name: &str) -> Result<BTreeMap<String, String>, Refused> {
     let mut tags = BTreeMap::new();
     for tag in form.members(name) {
         let (key, value) = (tag.need("Key")?.to_owned(), tag.get("Value").unwrap_or_default());
-        let legal = key.chars().count() <= 127 && value.chars().count() <= 255;
-        if !legal || key.to_lowercase().starts_with("aws:") {
-            let message = format!("Tag {key:?} is not valid: too long, or reserved");
+        if key.to_lowercase().starts_with("aws:") {
+            let message = format!("Tag keys starting with 'aws:' are reserved: {key}");
+            return Err(Refused::new("InvalidTagKey.Malformed", message));
+        }
+        if key.chars().count() > 127 || value.chars().count() > 255 {
+            let message = format!("Tag {key:?} is too long");
             return Err(Refused::new("InvalidParameterValue", message));
         }
         tags.insert(key, value.to_owned());
@@ -96,7 +99,7 @@ impl Specified {
     /// Reads `TagSpecification.1.ResourceType`, `TagSpecification.1.Tag.1.Key`, …
     ///
     /// # Errors
-    /// `InvalidParameterValue`.
+    /// Those of [`given`], and `InvalidParameterValue` for another resource type.
     pub(super) fn of(form: &Form) -> Result<Self, Refused> {
         let mut specified = Self::default();
         for specification in form.members("TagSpecification") {

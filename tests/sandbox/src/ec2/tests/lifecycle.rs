@@ -41,6 +41,9 @@ async fn images_are_found_by_owner_and_filter() {
     let filter = format!("&Filter.1.Name=image-id&Filter.1.Value.1={golden}");
     let shown = world.yes(&format!("Action=DescribeImages{filter}")).await;
     assert_eq!(first(&shown, "name"), "golden-1");
+    // A public image's snapshots are not.
+    let shown = world.yes("Action=DescribeSnapshots").await;
+    assert_eq!(all(&shown, "snapshotId").len(), 2);
     let unknown = "Action=DescribeImages&Filter.1.Name=colour&Filter.1.Value.1=red";
     assert_eq!(world.code(unknown).await, "InvalidParameterValue");
     let page = world.yes("Action=DescribeImages&MaxResults=2").await;
@@ -175,7 +178,7 @@ async fn tags_are_set_on_all_resources_or_on_none() {
     let tags = world.yes("Action=DescribeTags&Filter.1.Name=key&Filter.1.Value.1=team").await;
     assert_eq!(all(&tags, "resourceId"), [id.as_str(), snapshot.as_str()]);
     let reserved = format!("Action=CreateTags&ResourceId.1={id}&Tag.1.Key=aws%3Ax&Tag.1.Value=1");
-    assert_eq!(world.code(&reserved).await, "InvalidParameterValue");
+    assert_eq!(world.code(&reserved).await, "InvalidTagKey.Malformed");
     let many: String = (1..=50).map(|n| format!("&Tag.{n}.Key=k{n}")).collect();
     let form = format!("Action=CreateTags&ResourceId.1={id}{many}");
     assert_eq!(world.code(&form).await, "TagLimitExceeded");
