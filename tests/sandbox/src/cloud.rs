@@ -230,3 +230,6 @@ pub(crate) fn unknown(command: &Command) -> Refused {
     };
     Refused::new(code, message)
 }
+
+#[cfg(test)]
+mod tests;

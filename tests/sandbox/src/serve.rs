@@ -131,6 +131,21 @@ fn show(commercial: &Endpoint, gov: &Endpoint, config: &DaemonConfig, path: &Pat
     println!("\nNext, in two other terminals:\n");
     println!("  causewayd run --config {}", path.display());
     println!("  {client} submit commercial:images/{SAMPLE} gov:landing/{SAMPLE} --wait");
+    let keys = commercial.credentials();
+    let trust = match commercial.ca_pem() {
+        Some(_) => format!("AWS_CA_BUNDLE={} ", path.with_file_name("commercial-ca.pem").display()),
+        None => String::new(),
+    };
+    println!("\nOr, with the AWS CLI:\n");
+    println!(
+        "  {trust}AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={} \\",
+        keys.access_key_id, keys.secret_access_key
+    );
+    println!(
+        "    aws --region {} --endpoint-url {} ec2 describe-images --owners self",
+        commercial.region(),
+        commercial.url()
+    );
     println!("\nCtrl-C ends it.");
 }
 

@@ -75,11 +75,16 @@ impl Authorization {
         if !signs("host") || !signs("x-amz-date") || !time.starts_with(&self.day) {
             return false;
         }
+        self.signature_with(secret, parts, body) == self.signature
+    }
+
+    fn signature_with(&self, secret: &str, parts: &Parts, body: &[u8]) -> String {
+        let time = header(parts, "x-amz-date");
         let scope = format!("{}/{}/{}/aws4_request", self.day, self.region, self.service);
         let digest = hex::encode(Sha256::digest(self.canonical(parts, body)));
         let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{digest}");
         let key = signing_key(secret, &self.day, &self.region, &self.service);
-        hex::encode(hmac(&key, &to_sign)) == self.signature
+        hex::encode(hmac(&key, &to_sign))
     }
 
     fn canonical(&self, parts: &Parts, body: &[u8]) -> String {
@@ -131,6 +136,32 @@ fn header(parts: &Parts, name: &str) -> String {
     parts.headers.get_all(name).iter().map(trimmed).collect::<Vec<_>>().join(",")
 }
 
+/// Signs a request that has a host and a date, for one Region and service.
+#[cfg(test)]
+pub(crate) fn sign(
+    parts: &mut Parts,
+    body: &[u8],
+    (access_key_id, secret): (&str, &str),
+    (region, service): (&str, &str),
+) {
+    let time = header(parts, "x-amz-date");
+    let mut authorization = Authorization {
+        access_key_id: access_key_id.to_owned(),
+        day: time[..8].to_owned(),
+        region: region.to_owned(),
+        service: service.to_owned(),
+        signed_headers: vec!["host".to_owned(), "x-amz-date".to_owned()],
+        signature: String::new(),
+    };
+    authorization.signature = authorization.signature_with(secret, parts, body);
+    let Authorization { day, signature, .. } = authorization;
+    let header = format!(
+        "AWS4-HMAC-SHA256 Credential={access_key_id}/{day}/{region}/{service}/aws4_request, \
+         SignedHeaders=host;x-amz-date, Signature={signature}"
+    );
+    parts.headers.insert("authorization", header.parse().unwrap());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,11 +205,7 @@ mod tests {
         let parts = parts("/?Action=ListUsers&Version=2010-05-08");
         let mut authorization = Authorization::of(&parts).unwrap();
         authorization.signed_headers = vec!["x-amz-date".to_owned()];
-        let digest = hex::encode(Sha256::digest(authorization.canonical(&parts, b"")));
-        let scope = "20150830/us-east-1/iam/aws4_request";
-        let to_sign = format!("AWS4-HMAC-SHA256\n20150830T123600Z\n{scope}\n{digest}");
-        let key = signing_key(SECRET, "20150830", "us-east-1", "iam");
-        authorization.signature = hex::encode(hmac(&key, &to_sign));
+        authorization.signature = authorization.signature_with(SECRET, &parts, b"");
         assert!(!authorization.is_signed_with(SECRET, &parts, b""));
     }
 

@@ -22,6 +22,21 @@ use crate::s3::Partition;
 use crate::store::Store;
 use crate::store::bucket::BucketOptions;
 
+/// A partition's S3 with the bucket `bucket`.
+pub(crate) fn partition(region: &str) -> Arc<Partition> {
+    let store = Store::default();
+    store.create_bucket("bucket", BucketOptions::default()).unwrap();
+    Arc::new(Partition {
+        region: region.to_owned(),
+        account: "111122223333".to_owned(),
+        store,
+        kms_keys: Mutex::new(BTreeSet::new()),
+        habits: Mutex::new(Habits::default()),
+        directory: None,
+        etags: EtagStyle::Md5,
+    })
+}
+
 /// One partition's EC2 with the bucket `bucket`.
 pub(crate) struct World {
     pub(crate) ec2: Ec2,
@@ -34,17 +49,7 @@ impl World {
     }
 
     pub(crate) fn of(region: &str, options: Ec2Options) -> Self {
-        let store = Store::default();
-        store.create_bucket("bucket", BucketOptions::default()).unwrap();
-        let partition = Arc::new(Partition {
-            region: region.to_owned(),
-            account: "111122223333".to_owned(),
-            store,
-            kms_keys: Mutex::new(BTreeSet::new()),
-            habits: Mutex::new(Habits::default()),
-            directory: None,
-            etags: EtagStyle::Md5,
-        });
+        let partition = partition(region);
         let ends = (CancellationToken::new(), TaskTracker::new());
         let ec2 = Ec2::new(Arc::clone(&partition), Clock::new(), options, ends);
         Self { ec2, partition }
