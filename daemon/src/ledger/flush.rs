@@ -246,6 +246,7 @@ impl Cycle {
                 if std::mem::take(&mut may_gather) && pending.waiters.len() < MANY {
                     drop(pending);
                     // Asleep, not waiting: a wake-up for each change is what this saves.
+                    #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
                     thread::sleep(GATHER);
                     pending = self.desk.lock();
                 }
