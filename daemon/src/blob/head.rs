@@ -52,10 +52,15 @@ pub(super) async fn head(caller: &Caller, version: Option<&str>) -> Result<Exist
 /// # Errors
 /// The other faults of a request.
 pub(super) async fn look(caller: &Caller) -> Result<Option<Existing>, Error> {
+    let is_absent = |error: &Error| error.exchange().status == Some(404);
     match ask(caller, None).await {
         Ok(found) => Ok(Some(found)),
-        Err(error) if error.exchange().status == Some(404) => Ok(None),
-        Err(error) => Err(explained(caller, None, error).await),
+        Err(error) if is_absent(&error) => Ok(None),
+        // What refused the HEAD may have passed, and the GET that explains it says so.
+        Err(error) => match explained(caller, None, error).await {
+            told if is_absent(&told) => Ok(None),
+            told => Err(told),
+        },
     }
 }
 

@@ -69,6 +69,20 @@ async fn a_refused_head_that_a_get_contradicts_is_asked_again() {
     }
 }
 
+/// The same at a target, where nothing stands: the explanation is the answer that was asked for.
+#[tokio::test]
+async fn a_refused_look_whose_get_finds_nothing_has_found_nothing() {
+    for (code, head_finds_nothing) in [("NoSuchKey", true), ("NoSuchBucket", false)] {
+        let target = target(move |head: &str| match head.starts_with("HEAD") {
+            true => http("400 Bad Request", &[], ""),
+            false => refusal("404 Not Found", code),
+        });
+        let target = target.await;
+        assert_eq!(target.look().await.expect("an answer"), None, "{code}");
+        assert_eq!(matches!(target.head(None).await, Ok(None)), head_finds_nothing, "{code}");
+    }
+}
+
 #[tokio::test]
 async fn a_bucket_elsewhere_is_named_with_its_region() {
     let answer = http("301 Moved Permanently", &["x-amz-bucket-region: eu-west-1"], "");
