@@ -201,11 +201,6 @@ impl Remote {
         self.s3_endpoint.as_deref()
     }
 
-    /// Whether S3 is reached by TLS.
-    pub fn is_tls(&self) -> bool {
-        self.s3_endpoint.as_ref().is_none_or(|url| url.starts_with("https:"))
-    }
-
     /// Whether buckets are named in the path rather than in the host name.
     pub fn path_style(&self) -> bool {
         self.path_style

@@ -7,12 +7,11 @@ mod probe;
 mod upload;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use aws_sdk_s3::primitives::ByteStream;
-use bytes::Bytes;
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 
 pub use attributes::Attributes;
 pub use upload::{
@@ -21,17 +20,15 @@ pub use upload::{
 };
 
 use super::call::{ANSWER_PATIENCE, Caller, Operation};
+use super::frames::PartBody;
 use super::head::{Existing, head, look, real_version, unquoted};
-use super::{Error, Habits, tags};
+use super::{Error, Exchange, Habits, tags};
 use crate::base::Pace;
 use crate::model::digest::crc64nvme_to_base64;
 use crate::model::{ObjectAddress, ObjectRef, PublishedObject};
 use crate::remote::Remote;
 
 const PUT: Operation = Operation::new("PutObject", "s3:PutObject");
-
-/// Bytes a second of the slowest link that a small object is sent over.
-const SLOWEST_PUT: u64 = 32 << 10;
 
 /// One key in S3, to be written.
 #[derive(Clone)]
@@ -109,39 +106,51 @@ impl S3Target {
         look(&self.caller).await
     }
 
-    /// Writes a whole small object, whose CRC64NVME the server compares. `only_if_absent` asks for
-    /// `If-None-Match: *`, which some servers ignore.
+    /// Writes a whole object, frame by frame as they come. The server compares its CRC64NVME.
+    /// `only_if_absent` asks for `If-None-Match: *`, which some servers ignore.
     ///
     /// # Errors
     /// `PreconditionFailed` where the key exists and must not. After an error whose
     /// [`Error::answer_lost`] holds the object may stand there.
     pub async fn put(
         &self,
-        bytes: Bytes,
+        object: PartBytes<Infallible>,
         crc64nvme: u64,
         attributes: &Attributes,
         only_if_absent: bool,
     ) -> Result<PublishedObject, Error> {
         let checksum = self.habits.full_object.then(|| crc64nvme_to_base64(crc64nvme));
-        let size = bytes.len() as u64;
+        let (body, mut watch) = PartBody::new(object, false);
         let request = self
             .caller
             .client
             .put_object()
             .bucket(&self.caller.address.bucket)
             .key(&self.caller.address.key)
-            .content_length(i64::try_from(bytes.len()).unwrap_or(i64::MAX))
+            .content_length(i64::try_from(body.wire_len()).unwrap_or(i64::MAX))
             .set_checksum_crc64_nvme(checksum)
             .set_if_none_match(only_if_absent.then(|| "*".to_owned()))
-            .body(ByteStream::from(bytes));
+            .body(ByteStream::new(SdkBody::from_body_1_x(body)));
         let request = attributes::carried!(request, attributes).customize();
         let request = request.mutate_request(attributes::expires(attributes));
-        // The server compares the checksum, and TLS each record: a SHA-256 besides costs more than both.
-        let is_checked = self.habits.full_object && self.caller.remote.is_tls();
-        let request = if is_checked { request.disable_payload_signing() } else { request };
-        let patience = ANSWER_PATIENCE + Duration::from_secs(size / SLOWEST_PUT);
-        let answer = self.caller.call_within(PUT, patience, async {}, request.send()).await?;
+        let sent = watch.sent();
+        let answer = self.caller.call_within(PUT, ANSWER_PATIENCE, sent, request.send()).await;
+        match watch.fault() {
+            Some(PartError::Body(never)) => match never {},
+            Some(PartError::Target(error)) => return Err(error),
+            Some(fault @ PartError::Length { .. }) => {
+                return Err(self.caller.bad_answer(PUT, fault.to_string()));
+            }
+            None => {}
+        }
+        let answer = answer?;
         self.published(PUT, answer.e_tag.as_deref(), answer.version_id)
+    }
+
+    /// The error of a PutObject that the target did not do this to: `how`.
+    pub fn put_stalled(&self, how: &str) -> Error {
+        let message = format!("the target {how}");
+        Error::Unanswered(Box::new(Exchange { message, ..self.caller.asked(PUT) }))
     }
 
     /// S3 can say 200 and mean nothing by it: only an ETag proves that an object stands there.
@@ -155,7 +164,7 @@ impl S3Target {
         let etag = etag.ok_or_else(|| {
             let message = "the answer gives no ETag".to_owned();
             let asked = self.caller.asked(operation);
-            Error::Unanswered(Box::new(super::Exchange { message, ..asked }))
+            Error::Unanswered(Box::new(Exchange { message, ..asked }))
         })?;
         Ok(PublishedObject { etag, version_id: real_version(version_id) })
     }

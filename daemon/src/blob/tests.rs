@@ -4,6 +4,7 @@ mod odd;
 mod server;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,10 +66,7 @@ impl World {
             },
             ..Attributes::default()
         };
-        self.target(key)
-            .put(bytes.clone(), crc64nvme(bytes), &attributes, false)
-            .await
-            .expect("put");
+        self.target(key).put(part(bytes), crc64nvme(bytes), &attributes, false).await.expect("put");
     }
 
     async fn presigned(&self, key: &str) -> PresignedObject {
@@ -95,7 +93,7 @@ fn number(n: u32) -> PartNumber {
 }
 
 /// `bytes` in frames of 100,000.
-fn part(bytes: &Bytes) -> PartBytes<std::io::Error> {
+fn part(bytes: &Bytes) -> PartBytes<Infallible> {
     let (bytes, whole) = (bytes.clone(), bytes.clone());
     let len = bytes.len() as u64;
     let starts = (0..bytes.len()).step_by(100_000);

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::pulse::Pulse;
 use super::retry::Budget;
-use super::small::Held;
+use super::small::{Held, body};
 use super::{Fault, Transfer};
-use crate::base::{CrashPoint, Direction, Measure, crash_point};
+use crate::base::{CrashPoint, Measure, crash_point};
 use crate::blob::{self, Existing, SealedPart};
 use crate::model::{
     Failure, FailureClass, IfExists, Job, ObjectDigest, PartPlan, PinnedObject, PublishedObject,
@@ -170,26 +171,35 @@ impl Transfer {
                 return Err(Fault::useless(self.source_differs()));
             }
             match self.put(source, &object).await? {
-                Ok(published) => return self.published(published).await,
-                Err(error) => self.after(error, &mut budget).await?,
+                Some(Ok(published)) => return self.published(published).await,
+                Some(Err(error)) => self.after(error, &mut budget).await?,
+                None => {}
             }
             held = Some(object);
         }
     }
 
+    /// Sends a small object; `None` where a side's schedule has let nothing pass for too long.
     async fn put(
         &self,
         source: &PinnedObject,
         object: &Held,
-    ) -> Result<Result<PublishedObject, blob::Error>, Fault> {
+    ) -> Result<Option<Result<PublishedObject, blob::Error>>, Fault> {
+        self.open().await?;
         let attributes = self.attributes(source);
         let _permit = self.stop.or_soon(self.seat.acquire()).await?;
-        let size = object.bytes.len() as u64;
-        self.target.pace().bytes(Direction::Write, size).await;
-        self.live.passed(size);
-        let bytes = object.bytes.clone();
-        let act =
-            self.target.put(bytes, object.digest.crc64nvme, &attributes, self.only_if_absent());
+        let crc64nvme = object.digest.crc64nvme;
+        let pulse = Arc::new(Pulse::new());
+        let body = body(object.bytes.clone(), crc64nvme, self.target.pace(), &pulse);
+        let act = async {
+            tokio::select! {
+                answer = self.target.put(body, crc64nvme, &attributes, self.only_if_absent()) => {
+                    Some(answer)
+                }
+                how = pulse.stalled() => Some(Err(self.target.put_stalled(how))),
+                () = self.closed_for_long() => None,
+            }
+        };
         self.stop.or_now(act).await
     }
 

@@ -1,14 +1,17 @@
 //! Objects small enough to hold: read whole and hashed before anything is sent.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
+use super::pulse::{Phase, Pulse};
 use super::reader::{ReadError, Reader, Trace};
 use super::retry::Budget;
 use super::{Fault, Transfer};
-use crate::base::Reservation;
+use crate::base::{Direction, Pace, Reservation};
+use crate::blob::PartBytes;
 use crate::integrity;
 use crate::model::{ByteRange, Job, ObjectDigest, PinnedObject, Side};
 
@@ -18,6 +21,34 @@ pub(super) struct Held {
     pub(super) bytes: Bytes,
     pub(super) digest: ObjectDigest,
     _memory: Reservation,
+}
+
+/// As much is handed on at once as a frame of a larger object has.
+const PIECE: usize = 256 << 10;
+
+/// `bytes` as the body of a request, no faster than `pace` lets them pass. `pulse` tells whether they are
+/// taken.
+pub(super) fn body(
+    bytes: Bytes,
+    crc64nvme: u64,
+    pace: &Arc<Pace>,
+    pulse: &Arc<Pulse>,
+) -> PartBytes<Infallible> {
+    let len = bytes.len() as u64;
+    let rest = (bytes, Arc::clone(pace), Arc::clone(pulse));
+    let frames = futures::stream::unfold(rest, |(mut rest, pace, pulse)| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        pulse.beat(Phase::Reading);
+        let piece = pace.piece(Direction::Write).map(usize::try_from);
+        let piece = piece.and_then(Result::ok).unwrap_or(PIECE).clamp(1, PIECE);
+        let frame = rest.split_to(piece.min(rest.len()));
+        pace.bytes(Direction::Write, frame.len() as u64).await;
+        pulse.beat(if rest.is_empty() { Phase::Answer } else { Phase::Writing });
+        Some((Ok(frame), (rest, pace, pulse)))
+    });
+    PartBytes { len, frames: Box::pin(frames), crc64nvme: Box::new(move || crc64nvme) }
 }
 
 impl Transfer {
@@ -68,5 +99,34 @@ impl Transfer {
             bytes.extend_from_slice(&frame?);
         }
         Ok(bytes.freeze())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+
+    use super::*;
+    use crate::base::{Limits, NoObserver};
+    use crate::model::Bandwidth;
+
+    /// Paid for as a whole and then sent at once, two small objects would be twice the limit.
+    #[tokio::test(start_paused = true)]
+    async fn a_small_object_passes_no_faster_than_the_limit() {
+        let rate = 1 << 20;
+        let limits = Limits { write_bandwidth: Some(Bandwidth(rate)), ..Limits::default() };
+        let pace = Pace::new("gov", limits, Arc::new(NoObserver));
+        let bytes = Bytes::from(vec![7; 8 << 20]);
+        let (begun, mut sent) = (Instant::now(), 0);
+        let mut frames = body(bytes, 0, &pace, &Arc::new(Pulse::new())).frames;
+        while let Some(frame) = frames.next().await {
+            let Ok(frame) = frame;
+            sent += frame.len() as u64;
+            // 0.9 % of what ten seconds let pass may come at once.
+            let due = rate as f64 * (begun.elapsed().as_secs_f64() + 0.091);
+            assert!(sent as f64 <= due, "{sent} bytes after {:?}", begun.elapsed());
+        }
+        assert_eq!(sent, 8 << 20);
+        assert!(begun.elapsed().as_secs_f64() <= 8.0 * 1.03, "{:?}", begun.elapsed());
     }
 }
