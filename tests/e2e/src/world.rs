@@ -190,6 +190,18 @@ impl World {
         anyhow::bail!("show never told of {words:?}; last: {last}")
     }
 
+    /// Returns once all that a daemon which was killed had sent has been performed. The log of requests is in
+    /// the order of their beginnings, so one that ends late changes what is before others.
+    pub async fn let_it_land(&self) -> Result<()> {
+        for _ in 0..1_500 {
+            if self.gov.stats().connections_open == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        anyhow::bail!("connections of a dead daemon stay open")
+    }
+
     /// The parts that the target said yes to, by number, in the order they came. The daemon's first
     /// upload to a bucket is a probe of one tiny part, which is not counted.
     pub fn parts_acknowledged(&self) -> Vec<u32> {

@@ -33,6 +33,7 @@ async fn killed_in_the_middle_it_goes_on_from_its_parts() -> Result<()> {
     let id = world.submit(&[SOURCE, TARGET]).await?;
     let before = world.until(&id, some_parts_are_done).await?;
     daemon.kill()?;
+    world.let_it_land().await?;
     let in_ledger = parts_in_the_ledger(&before)?;
     let sent_before = world.parts_acknowledged().len();
 

@@ -41,6 +41,7 @@ async fn survives(breaks: fn(&Path) -> Result<()>) -> Result<()> {
     let id = world.submit(&[SOURCE, TARGET, "--priority", "7"]).await?;
     world.until(&id, some_parts_are_done).await?;
     daemon.kill()?;
+    world.let_it_land().await?;
     let before = world.parts_acknowledged();
     breaks(&world.path("data/ledger"))?;
 
