@@ -1,4 +1,6 @@
 //! The rules held against examples: what is tidy is left alone, and each breach is told.
+//!
+//! The examples are texts that the rules read, never code that runs. One rule forbids `todo!`, so some hold it.
 
 use std::path::Path;
 
@@ -23,14 +25,14 @@ fn tidy_code_is_left_alone() {
             "base.rs",
             "//! Head.\n// crate::config, todo!, toml::Table\nconst A: &str = \"crate::config todo!\";\n",
         ),
-        // What looks unfinished in these texts is what the rule looks for.
+        // Text for the rule against `todo!`: in a comment it is no breach.
         ("base.rs", "//! Head.\n/* a /* nested */ todo!() */\nconst A: char = '\"'; /* todo! */\n"),
         (
             "base.rs",
             "//! Head.\nfn f<'a>(x: &'a str) -> &'a str { x.unwrap_or(r#\"\" .unwrap() \"#) }\n",
         ),
         ("base.rs", "//! Head.\nuse wire::toml::X;\nuse my_toml::X;\nlet toml = toml.x;\n"),
-        // Code that only tests see may leave things open.
+        // Text for the rules against `.unwrap()` and `todo!`: in code that only tests see they are no breach.
         (
             "base.rs",
             "//! Head.\n#[cfg(test)]\nmod tests {\n    fn f() { x.unwrap(); todo!(); crate::config::X }\n}\n",
@@ -71,7 +73,7 @@ fn each_breach_is_told_with_its_line_and_what_to_do() {
             "//! Head.\nfn f(e: tonic::Status) {}\n",
             "model/x.rs:2: only `control`, `app` knows `tonic`",
         ),
-        // The breach itself, as an example.
+        // Text for the rule against `todo!`: the breach that it has to find.
         ("base.rs", "//! Head.\nfn f() { todo!() }\n", "base.rs:2: `todo!`: finish it"),
         (
             "base.rs",
