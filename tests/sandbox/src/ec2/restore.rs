@@ -75,7 +75,9 @@ impl Ec2 {
         let mut devices = Vec::new();
         for device in &head.description.devices {
             let device_name = device.device_name.clone();
-            let Some((stored, payload)) = device.volume.as_ref().zip(payloads.next()) else {
+            // An instance store's device has no bytes: it takes none of the next volume's.
+            let volume = device.volume.as_ref();
+            let Some((stored, payload)) = volume.and_then(|v| Some((v, payloads.next()?))) else {
                 devices.push(Device { device_name, volume: None });
                 continue;
             };

@@ -2,7 +2,7 @@
 
 use super::{World, all, first, pass};
 use crate::content::Content;
-use crate::ec2::{DeviceSpec, Ec2Options, ImageSpec, ImageState, Lost, SnapshotState};
+use crate::ec2::{DeviceSpec, Ec2Options, Image, ImageSpec, ImageState, Lost, SnapshotState};
 use crate::store::object::Attributes;
 
 fn restore(key: &str, name: &str) -> String {
@@ -35,6 +35,30 @@ async fn a_restore_has_an_id_at_once_and_an_image_at_the_end() {
     assert_eq!(first(&image, "imageState"), "available");
     let shown = world.yes(&form).await;
     assert_eq!((first(&shown, "status"), first(&shown, "progress")), ("completed", "100%"));
+}
+
+/// Between two volumes, it once took the second one's bytes with it.
+#[tokio::test(start_paused = true)]
+async fn an_instance_stores_device_stays_between_its_neighbours() {
+    let world = World::new();
+    let mut image = ImageSpec::new("golden");
+    image.devices.push(DeviceSpec { volume: None, ..DeviceSpec::volume("/dev/sdb", 1) });
+    image.devices.push(DeviceSpec::volume("/dev/xvdc", 100));
+    let id = world.ec2.add_image(image);
+    let key = world.store(&id).await;
+    let answer = world.yes(&restore(&key, "new")).await;
+    pass(60).await;
+    let (old, new) =
+        (world.ec2.image(&id).unwrap(), world.ec2.image(first(&answer, "imageId")).unwrap());
+    let gib = |image: &Image| -> Vec<Option<u64>> {
+        image.devices.iter().map(|d| Some(d.volume.as_ref()?.shape.gib)).collect()
+    };
+    assert_eq!(gib(&new), [Some(8), None, Some(100)]);
+    let snapshots = world.ec2.snapshots();
+    for (before, after) in old.snapshot_ids().zip(new.snapshot_ids()) {
+        let bytes = async |id: &str| snapshots[id].payload.read_all().await.unwrap();
+        assert!(bytes(before).await == bytes(after).await, "{after} holds other bytes");
+    }
 }
 
 #[tokio::test(start_paused = true)]
