@@ -50,7 +50,7 @@ where
 /// What ended a part's body before its time.
 type Fault<E> = Arc<Mutex<Option<PartError<E>>>>;
 
-/// The body of an UploadPart.
+/// The body of an UploadPart, or of a PutObject.
 pub(super) struct PartBody<E> {
     /// Behind a mutex only because a body has to be `Sync`; it is never locked.
     source: Mutex<PartSource<E>>,

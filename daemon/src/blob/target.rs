@@ -135,13 +135,8 @@ impl S3Target {
         let request = request.mutate_request(attributes::expires(attributes));
         let sent = watch.sent();
         let answer = self.caller.call_within(PUT, ANSWER_PATIENCE, sent, request.send()).await;
-        match watch.fault() {
-            Some(PartError::Body(never)) => match never {},
-            Some(PartError::Target(error)) => return Err(error),
-            Some(fault @ PartError::Length { .. }) => {
-                return Err(self.caller.bad_answer(PUT, fault.to_string()));
-            }
-            None => {}
+        if let Some(fault) = watch.fault() {
+            return Err(fault.of_target(&self.caller, PUT));
         }
         let answer = answer?;
         self.published(PUT, answer.e_tag.as_deref(), answer.version_id)

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 
-use super::upload::{CreatedUpload, ListedPart, PartBytes, PartError};
+use super::upload::{CreatedUpload, ListedPart, PartBytes};
 use super::{Attributes, Error, S3Target};
 use crate::blob::{Exchange, Habits, PartChecksum};
 use crate::integrity;
@@ -125,14 +125,7 @@ impl S3Target {
         let frames = Box::pin(futures::stream::iter([Ok::<_, Infallible>(PATTERN)]));
         let crc64nvme = Box::new(|| integrity::crc64nvme(&PATTERN));
         let part = PartBytes { len: PATTERN.len() as u64, frames, crc64nvme };
-        match self.upload_part(upload, number, part).await {
-            Ok(_) => Ok(()),
-            Err(PartError::Target(error)) => Err(error),
-            Err(PartError::Body(never)) => match never {},
-            Err(fault @ PartError::Length { .. }) => {
-                let message = fault.to_string();
-                Err(self.caller.bad_answer(super::upload::UPLOAD_PART, message))
-            }
-        }
+        let sent = self.upload_part(upload, number, part).await.map(drop);
+        sent.map_err(|fault| fault.of_target(&self.caller, super::upload::UPLOAD_PART))
     }
 }

@@ -1,5 +1,6 @@
 //! Multipart uploads: begun, filled part by part, listed, published or thrown away.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 
@@ -11,7 +12,7 @@ use futures::Stream;
 use super::attributes::{self, Attributes};
 use super::{Error, S3Target};
 use crate::blob::PartChecksum;
-use crate::blob::call::{ANSWER_PATIENCE, COMPLETE_PATIENCE, Operation};
+use crate::blob::call::{ANSWER_PATIENCE, COMPLETE_PATIENCE, Caller, Operation};
 use crate::blob::chunked::Announce;
 use crate::blob::frames::PartBody;
 use crate::blob::head::{quoted, timestamp, unquoted};
@@ -82,7 +83,7 @@ pub type PartFrames<E> = Pin<Box<dyn Stream<Item = Result<Bytes, E>> + Send>>;
 /// Gives the CRC64NVME of what has passed.
 pub type Checksum = Box<dyn FnOnce() -> u64 + Send>;
 
-/// The bytes of one part.
+/// The bytes of one part, or of a whole object.
 pub struct PartBytes<E> {
     /// How many there are.
     pub len: u64,
@@ -109,6 +110,17 @@ pub enum PartError<E> {
     /// The target refused it, or was not reached.
     #[error(transparent)]
     Target(#[from] Error),
+}
+
+impl PartError<Infallible> {
+    /// The fault of bytes that are at hand, which cannot fail to be had.
+    pub(super) fn of_target(self, caller: &Caller, operation: Operation) -> Error {
+        match self {
+            Self::Body(never) => match never {},
+            Self::Target(error) => error,
+            fault @ Self::Length { .. } => caller.bad_answer(operation, fault.to_string()),
+        }
+    }
 }
 
 impl S3Target {
