@@ -6,14 +6,18 @@
 //!   with the same keys. Each remote's provider is built from its own configuration alone.
 //! - A remote's partition comes from its region; an identity of another partition is refused.
 //! - The SDK neither retries nor times out a body: `transfer` does both, in one place.
+//! - Every request of every service but STS's passes one gate, which paces, ends and counts it.
 //! - No secret is printable.
 
+pub mod remedy;
 pub mod trust;
 
 mod credentials;
 mod error;
+mod exchange;
 mod identity;
 mod partition;
+mod request;
 mod resolver;
 mod secret;
 mod transport;
@@ -29,7 +33,6 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region};
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_types::checksum_config::{RequestChecksumCalculation, ResponseChecksumValidation};
@@ -37,8 +40,10 @@ use aws_types::SdkConfig;
 
 pub use credentials::Credentials;
 pub use error::Error;
+pub use exchange::{Exchange, Fault, ServiceError, timestamp};
 pub use identity::{Barred, Identity};
 pub use partition::partition_of;
+pub use request::{ANSWER_PATIENCE, Operation, count};
 pub use resolver::Spread;
 pub use secret::Secret;
 pub use transport::{CONNECT_TIMEOUT, POOL_IDLE};
@@ -270,12 +275,6 @@ fn sts_config(base: &SdkConfig, endpoint: Option<&str>) -> SdkConfig {
     let mut config = base.to_builder();
     config.set_endpoint_url(endpoint.map(str::to_owned));
     config.retry_config(RetryConfig::standard()).timeout_config(timeouts).build()
-}
-
-/// Whether a request failed for want of credentials, before anything was sent.
-pub fn is_credentials_fault(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source())
-        .any(|error| error.is::<CredentialsError>())
 }
 
 #[cfg(test)]

@@ -5,33 +5,15 @@ use std::time::Duration;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::http::Response;
-use tokio::time::Instant;
 
-use super::classify::from_sdk;
 use super::{Error, Exchange};
-use crate::base::{Measure, SharedObserver};
-use crate::model::{FailureClass, ObjectAddress};
-use crate::remote::{Barred, Remote};
+use crate::model::ObjectAddress;
+use crate::remote::Remote;
+pub(super) use crate::remote::{ANSWER_PATIENCE, Operation};
 
-/// How long S3 may take to begin its answer.
-pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 /// Completing thousands of parts takes minutes.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>
 pub(super) const COMPLETE_PATIENCE: Duration = Duration::from_secs(600);
-
-/// A kind of request: S3's name for it, and the action that a policy has to allow.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Operation {
-    pub api: &'static str,
-    pub action: &'static str,
-}
-
-impl Operation {
-    /// A request that is allowed by the action of the same name or, here, by `action`.
-    pub(super) const fn new(api: &'static str, action: &'static str) -> Self {
-        Self { api, action }
-    }
-}
 
 /// One key, or one bucket, at one remote, and the client to ask about it.
 #[derive(Clone)]
@@ -49,28 +31,13 @@ impl Caller {
 
     /// What is asked, before there is an answer.
     pub(super) fn asked(&self, operation: Operation) -> Exchange {
-        Exchange {
-            api: operation.api,
-            operation: operation.action,
-            resource: self.address.resource(),
-            remote: Some(self.remote.name().clone()),
-            ..Exchange::default()
-        }
+        self.remote.asked(operation, self.address.resource())
     }
 
     /// An error about an answer that came, and is not one to the request.
     pub(super) fn bad_answer(&self, operation: Operation, message: impl Into<String>) -> Error {
         let message = message.into();
         Error::BadAnswer(Box::new(Exchange { message, ..self.asked(operation) }))
-    }
-
-    /// Who the remote is has to be known before anything is asked of it.
-    fn not_sent(&self, operation: Operation, barred: Barred) -> Error {
-        let exchange = |message| Box::new(Exchange { message, ..self.asked(operation) });
-        match barred {
-            Barred::Unchecked(why) => Error::Unidentified(exchange(why)),
-            Barred::Wrong(why) => Error::WrongIdentity(exchange(why)),
-        }
     }
 
     /// Sends `request`, which has to be answered within [`ANSWER_PATIENCE`].
@@ -87,9 +54,6 @@ impl Caller {
     }
 
     /// Sends `request`, which has to be answered within `patience` from when `sent` is over.
-    ///
-    /// The SDK's futures are tens of kilobytes: this one is boxed at once, so that those of the
-    /// callers, and of theirs, are not.
     pub(super) fn call_within<T, E>(
         &self,
         operation: Operation,
@@ -101,44 +65,7 @@ impl Caller {
         T: Send,
         E: ProvideErrorMetadata + std::error::Error + Send + 'static,
     {
-        let request = Box::pin(request);
-        async move {
-            if let Some(barred) = self.remote.barred() {
-                return Err(self.not_sent(operation, barred));
-            }
-            self.remote.pace().request().await;
-            let begun = Instant::now();
-            let deadline = async {
-                sent.await;
-                tokio::time::sleep(patience).await;
-            };
-            let answer = tokio::select! {
-                answer = request => answer.map_err(|error| from_sdk(self.asked(operation), &error)),
-                () = deadline => {
-                    let message = format!("no answer within {} seconds", patience.as_secs());
-                    Err(Error::Unanswered(Box::new(Exchange { message, ..self.asked(operation) })))
-                }
-            };
-            let (remote, failure) = (self.remote.name().as_str(), answer.as_ref().err());
-            count(self.remote.observer(), remote, operation.api, begun.elapsed(), failure);
-            answer
-        }
-    }
-}
-
-/// Reports one request.
-pub(super) fn count(
-    observer: &SharedObserver,
-    remote: &str,
-    operation: &'static str,
-    elapsed: Duration,
-    error: Option<&Error>,
-) {
-    let class = error.map(Error::class);
-    let outcome = class.map_or("ok", FailureClass::as_str);
-    observer.record(Measure::Request { remote, operation, outcome, elapsed });
-    if class == Some(FailureClass::Throttled) {
-        observer.record(Measure::Throttled { remote });
+        self.remote.send(operation.api, patience, sent, request, move || self.asked(operation))
     }
 }
 

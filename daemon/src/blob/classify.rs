@@ -1,12 +1,10 @@
 //! From an answer's status and code to an [`Error`].
 
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::RequestId as _;
 use aws_smithy_runtime_api::http::Response;
 
 use super::{Error, Exchange};
-use crate::base::chain;
-use crate::remote::is_credentials_fault;
+use crate::model::FailureClass;
+use crate::remote::{Fault, ServiceError};
 
 /// How an [`Error`] is made of its exchange.
 type Kind = fn(Box<Exchange>) -> Error;
@@ -79,60 +77,30 @@ fn by_status(status: u16) -> Kind {
     }
 }
 
-/// Why the SDK's request failed. `asked` says what was asked.
-pub(super) fn from_sdk<E>(asked: Exchange, error: &SdkError<E, Response>) -> Error
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let answer = error.raw_response();
-    let exchange = Exchange {
-        status: answer.map(|answer| answer.status().as_u16()),
-        request_id: error.request_id().map(str::to_owned),
-        region: answer.and_then(region),
-        ..asked
-    };
-    match error {
-        SdkError::ServiceError(refusal) => {
-            let code = refusal.err().code().map(str::to_owned);
-            let message = refusal.err().message().map(str::to_owned);
-            let status = refusal.raw().status().as_u16();
-            let make = kind(status, code.as_deref());
-            let message = message.unwrap_or_else(|| told_by_status(status, code.is_some()));
-            make(Box::new(Exchange { code, message, ..exchange }))
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Unidentified(exchange) => Self::Unidentified(exchange),
+            Fault::WrongIdentity(exchange) => Self::WrongIdentity(exchange),
+            Fault::Unmade(exchange) => Self::Refused(exchange),
+            Fault::Credentials(exchange) => Self::Credentials(exchange),
+            Fault::Refused(exchange) => {
+                kind(exchange.status.unwrap_or_default(), exchange.code.as_deref())(exchange)
+            }
+            Fault::Untrusted(exchange) => Self::Untrusted(exchange),
+            Fault::Unanswered(exchange) => Self::Unanswered(exchange),
         }
-        SdkError::ConstructionFailure(_) => {
-            Error::Refused(Box::new(Exchange { message: chain(error), ..exchange }))
-        }
-        // An answer that does not parse: a proxy's page, or a body that broke off.
-        SdkError::ResponseError(answer) if !answer.raw().status().is_success() => {
-            let make = by_status(answer.raw().status().as_u16());
-            make(Box::new(Exchange { message: chain(error), ..exchange }))
-        }
-        _ => unanswered(exchange, error),
     }
 }
 
-/// Why no answer came.
-pub(super) fn unanswered(asked: Exchange, error: &(dyn std::error::Error + 'static)) -> Error {
-    let message = chain(error);
-    // rustls says so, through three layers that keep nothing but its text.
-    let untrusted = message.contains("invalid peer certificate");
-    let exchange = Box::new(Exchange { message, ..asked });
-    if is_credentials_fault(error) {
-        Error::Credentials(exchange)
-    } else if untrusted {
-        Error::Untrusted(exchange)
-    } else {
-        Error::Unanswered(exchange)
+impl ServiceError for Error {
+    fn outcome(&self) -> Option<FailureClass> {
+        Some(self.class())
     }
-}
 
-fn told_by_status(status: u16, has_code: bool) -> String {
-    if has_code {
-        return String::new();
+    fn region(answer: &Response) -> Option<String> {
+        region(answer)
     }
-    let reason = http::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
-    reason.unwrap_or("no reason given").to_ascii_lowercase()
 }
 
 /// The bucket's region: in a header, or in the error itself.
@@ -157,6 +125,7 @@ pub(super) fn element(xml: &str, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blob::Exchange;
     use crate::model::FailureClass::{Corrupt, Credentials, Permanent, Throttled, Transient};
     use crate::model::Side;
 

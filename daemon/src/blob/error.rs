@@ -1,53 +1,8 @@
 //! Why a request about an object failed, split by what the caller can do.
 
-use std::fmt;
-
 use super::remedy::remedy;
-use crate::model::{Failure, FailureClass, RemoteName, Side};
-
-/// What was asked, and what came back.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Exchange {
-    /// S3's name of the request, e.g. `HeadObject`.
-    pub api: &'static str,
-    /// The action that a policy has to allow for it, e.g. `s3:GetObject`.
-    pub operation: &'static str,
-    /// `BUCKET/KEY`; host and path for a presigned source.
-    pub resource: String,
-    /// `None` for a presigned source.
-    pub remote: Option<RemoteName>,
-    /// `None` where no answer came.
-    pub status: Option<u16>,
-    /// S3's error code.
-    pub code: Option<String>,
-    pub message: String,
-    pub request_id: Option<String>,
-    /// The bucket's own region, where the answer names it.
-    pub region: Option<String>,
-}
-
-impl Exchange {
-    /// `CODE: message (HTTP 403, request id …)`: what came back, without what was asked.
-    pub fn reason(&self) -> String {
-        let mut text = match &self.code {
-            Some(code) if self.message.is_empty() => code.clone(),
-            Some(code) => format!("{code}: {}", self.message),
-            None => self.message.clone(),
-        };
-        match (self.status, &self.request_id) {
-            (Some(status), Some(id)) => text += &format!(" (HTTP {status}, request id {id})"),
-            (Some(status), None) => text += &format!(" (HTTP {status})"),
-            (None, _) => {}
-        }
-        text
-    }
-}
-
-impl fmt::Display for Exchange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {}: {}", self.api, self.resource, self.reason())
-    }
-}
+use crate::model::{Failure, FailureClass, Side};
+pub use crate::remote::Exchange;
 
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -10,9 +10,9 @@ use http_body::{Frame, SizeHint};
 use tokio::sync::oneshot;
 
 use super::chunked::Chunked;
-use super::classify::unanswered;
 use super::target::{Checksum, PartBytes, PartError, PartFrames};
 use super::{Error, Exchange, Frames};
+use crate::remote;
 
 /// The frames of an answer, which must give exactly `len` bytes. `asked` says what was asked.
 pub(super) fn exactly<S, E>(mut frames: S, len: u64, asked: Exchange) -> Frames
@@ -35,7 +35,7 @@ where
                 }
                 None => Some(Err(Error::BadAnswer(told("more bytes than asked for".to_owned())))),
             },
-            Some(Err(error)) => Some(Err(unanswered(asked.clone(), &error))),
+            Some(Err(error)) => Some(Err(remote::Fault::silent(asked.clone(), &error).into())),
             None if left > 0 => {
                 let message = format!("the body ended {left} bytes early");
                 Some(Err(Error::Unanswered(told(message))))

@@ -9,6 +9,7 @@ use super::call::{Caller, Operation};
 use super::{Error, Exchange};
 use crate::model::digest::crc64nvme_from_base64;
 use crate::model::{FailureClass, ObjectHeaders, Timestamp};
+use crate::remote::timestamp;
 
 const HEAD: Operation = Operation::new("HeadObject", "s3:GetObject");
 const HEAD_VERSION: Operation = Operation::new("HeadObject", "s3:GetObjectVersion");
@@ -153,11 +154,6 @@ pub(super) fn unquoted(etag: &str) -> String {
 /// An ETag as a header wants it.
 pub(super) fn quoted(etag: &str) -> String {
     format!("\"{etag}\"")
-}
-
-/// A moment as the SDK tells it.
-pub(super) fn timestamp(at: aws_sdk_s3::primitives::DateTime) -> Option<Timestamp> {
-    u64::try_from(at.to_millis().ok()?).ok().map(Timestamp)
 }
 
 /// A version id that names one version for good. `null` is what a bucket without versioning has: S3

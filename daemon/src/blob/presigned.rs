@@ -15,15 +15,14 @@ use async_trait::async_trait;
 use reqwest::header::{self, HeaderMap};
 use reqwest::{Certificate, Response, StatusCode};
 
-use super::call::{ANSWER_PATIENCE, Operation, count};
-use super::classify::unanswered;
+use super::call::{ANSWER_PATIENCE, Operation};
 use super::frames::exactly;
 use super::head::quoted;
 use super::s3::{changed, check_range};
 use super::{Error, Exchange, Frames, Source};
 use crate::base::{Pace, SharedObserver, clock};
 use crate::model::{ByteRange, ObjectRef, PinnedObject, PresignedUrl, Timestamp};
-use crate::remote::{self, Spread, partition_of, trust};
+use crate::remote::{self, Fault, Spread, count, partition_of, trust};
 
 const GET: Operation = Operation::new("GetObject", "s3:GetObject");
 /// What measures are reported under.
@@ -85,7 +84,8 @@ impl PresignedObject {
         self.pace.request().await;
         let begun = Instant::now();
         let answer = self.exchange(headers).await;
-        count(&self.observer, NAME, GET.api, begun.elapsed(), answer.as_ref().err());
+        let class = answer.as_ref().err().map(Error::class);
+        count(&self.observer, NAME, GET.api, begun.elapsed(), class);
         answer
     }
 
@@ -96,7 +96,9 @@ impl PresignedObject {
         let request = self.client.get(self.url.expose().clone()).headers(headers).send();
         let answer = match tokio::time::timeout(ANSWER_PATIENCE, request).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(unanswered(asked(&self.url), &error.without_url())),
+            Ok(Err(error)) => {
+                return Err(Fault::silent(asked(&self.url), &error.without_url()).into());
+            }
             Err(_) => {
                 let message = format!("no answer within {} seconds", ANSWER_PATIENCE.as_secs());
                 return Err(Error::Unanswered(Box::new(Exchange { message, ..asked(&self.url) })));

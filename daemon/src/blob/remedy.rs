@@ -2,6 +2,7 @@
 
 use super::Error;
 use crate::model::Side;
+use crate::remote::remedy;
 
 /// What a person can do; empty where nobody knows.
 pub(super) fn remedy(error: &Error, side: Side) -> String {
@@ -25,15 +26,9 @@ pub(super) fn remedy(error: &Error, side: Side) -> String {
             Some(region) => format!("bucket {bucket} is in {region}: use a remote of that region"),
             None => format!("use a remote of the region that bucket {bucket} is in"),
         },
-        Error::Credentials(_) => credentials(error),
-        Error::Unidentified(_) => {
-            "let STS be reached (the remote's sts_endpoint), or expect no account; the job goes on by \
-             itself"
-                .to_owned()
-        }
-        Error::WrongIdentity(_) => {
-            "give the remote its own credentials, restart the daemon, and retry".to_owned()
-        }
+        Error::Credentials(_) => remedy::credentials(exchange, "S3"),
+        Error::Unidentified(_) => remedy::UNIDENTIFIED.to_owned(),
+        Error::WrongIdentity(_) => remedy::WRONG_IDENTITY.to_owned(),
         Error::Kms(_) => {
             "check that the KMS key exists in the bucket's region, is enabled, and may \
                           be used by this identity"
@@ -45,19 +40,10 @@ pub(super) fn remedy(error: &Error, side: Side) -> String {
         Error::BadAnswer(_) => {
             "the server does not do what S3 does here: it cannot be trusted with this".to_owned()
         }
-        Error::Untrusted(_) => "name the authority that signed it as the remote's ca_bundle, or \
-                                check that the endpoint is the one you mean"
-            .to_owned(),
-        Error::Throttled(_) => {
-            let remote = exchange.remote.as_ref().map_or("REMOTE", |remote| remote.as_str());
-            format!("it is tried again; `causeway limits set {remote}` keeps below what it takes")
-        }
-        Error::Conflict(_) | Error::ServerFault(_) => {
-            "it is tried again; if it stays, ask whoever runs the server".to_owned()
-        }
-        Error::Unanswered(_) => {
-            "it is tried again; if it stays, check the route, the firewall and DNS".to_owned()
-        }
+        Error::Untrusted(_) => remedy::UNTRUSTED.to_owned(),
+        Error::Throttled(_) => remedy::throttled(exchange),
+        Error::Conflict(_) | Error::ServerFault(_) => remedy::SERVER_FAULT.to_owned(),
+        Error::Unanswered(_) => remedy::UNANSWERED.to_owned(),
         Error::Corrupt(_) => "check this host and its network: bytes change on the way".to_owned(),
     }
 }
@@ -86,22 +72,6 @@ fn access_denied(error: &Error, side: Side) -> String {
          uses SSE-KMS, {key} on its key",
         side.as_str()
     )
-}
-
-fn credentials(error: &Error) -> String {
-    match error.code() {
-        Some("RequestTimeTooSkewed") => {
-            "this machine's clock is wrong: S3 takes at most 15 minutes; synchronise it (chrony)"
-        }
-        Some("SignatureDoesNotMatch") => {
-            "check the secret access key, and that nothing between here and S3 rewrites requests"
-        }
-        Some("InvalidAccessKeyId") => {
-            "check the access key: it must belong to the remote's own partition"
-        }
-        _ => "renew the remote's credentials; the job goes on by itself",
-    }
-    .to_owned()
 }
 
 fn refused(error: &Error) -> String {

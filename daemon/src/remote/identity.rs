@@ -5,7 +5,8 @@ use std::time::Duration;
 use aws_sdk_sts::error::{ProvideErrorMetadata as _, SdkError};
 use aws_types::SdkConfig;
 
-use super::{Error, is_credentials_fault};
+use super::Error;
+use super::exchange::is_credentials_fault;
 use crate::base::chain;
 use crate::model::RemoteName;
 

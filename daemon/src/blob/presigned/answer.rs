@@ -10,9 +10,10 @@ use reqwest::header::{self, HeaderMap};
 use url::Url;
 
 use crate::blob::classify::{element, kind};
-use crate::blob::head::{timestamp, unquoted};
+use crate::blob::head::unquoted;
 use crate::blob::{Error, Exchange};
 use crate::model::{ObjectHeaders, PinnedObject};
+use crate::remote::timestamp;
 
 /// S3's errors are smaller; what is longer is a proxy's page.
 const REFUSAL_BYTES_MAX: usize = 16 << 10;

@@ -15,9 +15,10 @@ use crate::blob::PartChecksum;
 use crate::blob::call::{ANSWER_PATIENCE, COMPLETE_PATIENCE, Caller, Operation};
 use crate::blob::chunked::Announce;
 use crate::blob::frames::PartBody;
-use crate::blob::head::{quoted, timestamp, unquoted};
+use crate::blob::head::{quoted, unquoted};
 use crate::model::digest::{crc64nvme_from_base64, crc64nvme_to_base64};
 use crate::model::{PartNumber, PublishedObject, Timestamp, UploadId};
+use crate::remote::timestamp;
 
 pub(super) const CREATE: Operation = Operation::new("CreateMultipartUpload", "s3:PutObject");
 pub(super) const UPLOAD_PART: Operation = Operation::new("UploadPart", "s3:PutObject");
