@@ -113,6 +113,8 @@ impl RemoteConfig {
             path_style: self.path_style,
             s3_endpoint: self.s3_endpoint.clone(),
             sts_endpoint: self.sts_endpoint.clone(),
+            ec2_endpoint: self.ec2_endpoint.clone(),
+            ssm_endpoint: self.ssm_endpoint.clone(),
             ca_bundle: self.ca_bundle.clone(),
             limits,
         }

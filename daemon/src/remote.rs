@@ -72,6 +72,8 @@ pub struct Options {
     pub path_style: bool,
     pub s3_endpoint: Option<String>,
     pub sts_endpoint: Option<String>,
+    pub ec2_endpoint: Option<String>,
+    pub ssm_endpoint: Option<String>,
     /// PEM certificates trusted besides the system's.
     pub ca_bundle: Option<PathBuf>,
     pub limits: Limits,
@@ -92,6 +94,8 @@ pub struct Remote {
     credentials: credentials::Watched,
     identity: Arc<ArcSwap<identity::Checked>>,
     s3_endpoint: Option<String>,
+    ec2_endpoint: Option<String>,
+    ssm_endpoint: Option<String>,
     path_style: bool,
 }
 
@@ -132,6 +136,8 @@ impl Remote {
             identity: Arc::new(ArcSwap::from_pointee(identity::Checked::at_start(is_waited_for))),
             region: options.region,
             s3_endpoint: options.s3_endpoint,
+            ec2_endpoint: options.ec2_endpoint,
+            ssm_endpoint: options.ssm_endpoint,
             path_style: options.path_style,
         })
     }
@@ -204,6 +210,16 @@ impl Remote {
     /// Its S3 endpoint, where the configuration names one.
     pub fn s3_endpoint(&self) -> Option<&str> {
         self.s3_endpoint.as_deref()
+    }
+
+    /// Its EC2 endpoint, where the configuration names one.
+    pub fn ec2_endpoint(&self) -> Option<&str> {
+        self.ec2_endpoint.as_deref()
+    }
+
+    /// Its SSM endpoint, where the configuration names one.
+    pub fn ssm_endpoint(&self) -> Option<&str> {
+        self.ssm_endpoint.as_deref()
     }
 
     /// Whether buckets are named in the path rather than in the host name.

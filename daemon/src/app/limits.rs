@@ -218,6 +218,8 @@ mod tests {
             path_style: false,
             s3_endpoint: Some("https://localhost:1".into()),
             sts_endpoint: None,
+            ec2_endpoint: None,
+            ssm_endpoint: None,
             ca_bundle: None,
             limits: Limits::default(),
         };

@@ -125,6 +125,15 @@ fn every_key_of_a_remote_arrives() {
     assert!(remote.fips && remote.dual_stack && remote.path_style);
     assert_eq!(remote.s3_endpoint.as_deref(), Some("https://s3.example"));
     assert_eq!(remote.ssm_endpoint.as_deref(), Some("http://127.0.0.1:8000"));
+    let options = remote.options("gov".parse().expect("legal"), Limits::default());
+    for (endpoint, expected) in [
+        (&options.s3_endpoint, "https://s3.example"),
+        (&options.sts_endpoint, "https://sts.example"),
+        (&options.ec2_endpoint, "https://ec2.example"),
+        (&options.ssm_endpoint, "http://127.0.0.1:8000"),
+    ] {
+        assert_eq!(endpoint.as_deref(), Some(expected));
+    }
     // Relative to the file, wherever the daemon was started.
     assert!(remote.ca_bundle.is_some_and(|path| path.is_absolute() && path.ends_with("ca.pem")));
 }

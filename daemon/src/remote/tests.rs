@@ -19,6 +19,8 @@ fn options() -> Options {
         path_style: true,
         s3_endpoint: Some("http://127.0.0.1:9".to_owned()),
         sts_endpoint: None,
+        ec2_endpoint: None,
+        ssm_endpoint: None,
         ca_bundle: None,
         limits: Limits::default(),
     }

@@ -8,6 +8,7 @@ mod aws;
 mod daemon;
 mod disk;
 mod peers;
+mod remote;
 mod sts;
 mod world;
 
@@ -15,5 +16,6 @@ pub use aws::Aws;
 pub use daemon::{Daemon, LogCheck};
 pub use disk::{Broken, FailingDisk, SmallDisk};
 pub use peers::{Fs, Moto, Peer};
+pub use remote::remote_options;
 pub use sts::{NoSts, Sts};
 pub use world::{Output, World, binary, images, venv};

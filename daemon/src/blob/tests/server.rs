@@ -164,9 +164,15 @@ pub fn refusal(status: &str, code: &str) -> String {
     http(status, &["Content-Type: application/xml"], &body)
 }
 
-/// The remote at `endpoint`.
+/// The remote at `endpoint`, which nobody asks who it is.
 pub async fn remote(endpoint: &str, ca_bundle: Option<&Path>) -> Arc<Remote> {
-    let options = Options {
+    let options = Options { ca_bundle: ca_bundle.map(Path::to_path_buf), ..options(endpoint) };
+    Remote::connect(options, Arc::new(NoObserver)).await.expect("nothing to ask")
+}
+
+/// How the remote at `endpoint` is reached.
+pub fn options(endpoint: &str) -> Options {
+    Options {
         name: "commercial".parse().expect("a name"),
         region: "us-east-1".to_owned(),
         credentials: Credentials::Static {
@@ -180,10 +186,11 @@ pub async fn remote(endpoint: &str, ca_bundle: Option<&Path>) -> Arc<Remote> {
         path_style: true,
         s3_endpoint: Some(endpoint.to_owned()),
         sts_endpoint: None,
-        ca_bundle: ca_bundle.map(Path::to_path_buf),
+        ec2_endpoint: Some(endpoint.to_owned()),
+        ssm_endpoint: Some(endpoint.to_owned()),
+        ca_bundle: None,
         limits: Limits::default(),
-    };
-    Remote::connect(options, Arc::new(NoObserver)).await.expect("nothing to ask")
+    }
 }
 
 /// `commercial:images/KEY`.

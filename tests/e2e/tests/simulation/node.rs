@@ -14,9 +14,10 @@ use causewayd::base::{Limits, MemoryBudget, Pace, SharedObserver, Slots};
 use causewayd::ledger::{Filter, Ledger};
 use causewayd::model::{Job, JobState};
 use causewayd::pipeline::{Pipeline, Remotes};
-use causewayd::remote::{Credentials, Options, Remote, Secret};
+use causewayd::remote::Remote;
 use causewayd::scheduler::{Reaper, Scheduler};
 use causewayd::transfer::Probes;
+use e2e::remote_options;
 use sandbox::Endpoint;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -60,7 +61,7 @@ impl Node {
         let ledger = Ledger::open(home, Arc::clone(&observer)).context("the ledger opens")?;
         let mut remotes = Remotes::new();
         for (name, endpoint) in [("commercial", commercial), ("gov", gov)] {
-            let options = options(name, endpoint)?;
+            let options = remote_options(name, endpoint)?;
             let remote = runtime.block_on(Remote::build(options, Arc::clone(&observer)))?;
             remotes.insert(name.parse()?, Arc::new(remote));
         }
@@ -163,25 +164,4 @@ fn copy_dir(from: &Path, to: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn options(name: &str, endpoint: &Endpoint) -> Result<Options> {
-    let credentials = endpoint.credentials();
-    Ok(Options {
-        name: name.parse()?,
-        region: endpoint.region().to_owned(),
-        credentials: Credentials::Static {
-            access_key_id: credentials.access_key_id.clone(),
-            secret_access_key: Secret::new(credentials.secret_access_key.clone()),
-            session_token: credentials.session_token.clone().map(Secret::new),
-        },
-        expected_account: None,
-        fips: false,
-        dual_stack: false,
-        path_style: true,
-        s3_endpoint: Some(endpoint.url()),
-        sts_endpoint: None,
-        ca_bundle: None,
-        limits: Limits::default(),
-    })
 }
