@@ -196,6 +196,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// What stands for the volume's bytes.
+    #[must_use]
+    pub fn content(&self) -> &Content {
+        &self.payload
+    }
+
     /// Whether the account sees it by now; a public image's are its owner's alone.
     pub(super) fn is_visible(&self, now: Instant) -> bool {
         self.visible_at <= now && !matches!(self.owner, Owner::Public(_))

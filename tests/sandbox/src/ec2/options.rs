@@ -1,7 +1,5 @@
 //! How an endpoint's EC2 is to be, and its images that are there from the start.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::image::ImageTraits;
@@ -29,8 +27,6 @@ pub struct Ec2Options {
     pub encryption_by_default: bool,
     /// What a restored image has lost.
     pub lost_on_restore: Lost,
-    /// Buckets of this account in other Regions, with these.
-    pub buckets_elsewhere: BTreeMap<String, String>,
     /// Stores that end while this is set fail for this reason.
     pub store_failure: Option<String>,
     /// Restores that end while this is set fail for this reason.
@@ -49,7 +45,6 @@ impl Default for Ec2Options {
             visible_after_ms: 0,
             encryption_by_default: false,
             lost_on_restore: Lost::default(),
-            buckets_elsewhere: BTreeMap::new(),
             store_failure: None,
             restore_failure: None,
         }

@@ -32,7 +32,7 @@ impl Ec2 {
         let (bucket, key) = (form.need("Bucket")?, form.need("ObjectKey")?);
         let tags = Specified::of(form)?;
         let invalid = |message: String| Refused::new("InvalidParameterValue", message);
-        self.check_bucket(&lock(&self.0.state), bucket)?;
+        self.check_bucket(bucket)?;
         let missing = |_| invalid(format!("Bucket {bucket} has no object {key}"));
         let object = self.0.partition.find(bucket, key, None).map_err(missing)?;
         let head = stored::read_head(&object.content).await;

@@ -85,7 +85,7 @@ impl Ec2 {
         let key = format!("{image_id}.bin");
         let mut state = lock(&self.0.state);
         let image = storable(&state, image_id)?.clone();
-        self.check_bucket(&state, bucket)?;
+        self.check_bucket(bucket)?;
         let running = |task: &StoreTask| {
             matches!(task.state, StoreState::InProgress { .. })
                 && task.bucket == bucket
@@ -121,14 +121,15 @@ impl Ec2 {
 
     /// # Errors
     /// AWS's page names no code for these: this one is EC2's for a parameter's value.
-    pub(super) fn check_bucket(&self, state: &State, bucket: &str) -> Result<(), Refused> {
-        let message = match state.options.buckets_elsewhere.get(bucket) {
-            Some(region) => format!(
+    pub(super) fn check_bucket(&self, bucket: &str) -> Result<(), Refused> {
+        let store = &self.0.partition.store;
+        let message = match store.bucket(bucket, |bucket| Ok(bucket.options.region.clone())) {
+            Ok(None) => return Ok(()),
+            Ok(Some(region)) => format!(
                 "Bucket {bucket} is in {region}; it must be in the Region of the request, {}",
                 self.0.partition.region
             ),
-            None if self.0.partition.store.bucket(bucket, |_| Ok(())).is_ok() => return Ok(()),
-            None => format!("Bucket {bucket} does not exist"),
+            Err(_) => format!("Bucket {bucket} does not exist"),
         };
         Err(Refused::new("InvalidParameterValue", message))
     }

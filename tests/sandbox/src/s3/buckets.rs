@@ -1,15 +1,18 @@
 //! Operations on buckets.
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use s3s::dto::{
     Bucket as ListedBucket, BucketLocationConstraint, BucketVersioningStatus, CreateBucketInput,
     CreateBucketOutput, DeleteBucketInput, DeleteBucketOutput, GetBucketLocationInput,
     GetBucketLocationOutput, GetBucketVersioningInput, GetBucketVersioningOutput, HeadBucketInput,
     HeadBucketOutput, ListBucketsInput, ListBucketsOutput, Owner, Timestamp,
 };
-use s3s::{S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::Partition;
 use crate::store::bucket::BucketOptions;
+
+const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 
 impl Partition {
     pub(super) async fn create_bucket(
@@ -35,7 +38,11 @@ impl Partition {
         &self,
         request: S3Request<HeadBucketInput>,
     ) -> S3Result<S3Response<HeadBucketOutput>> {
-        self.store.bucket(&request.input.bucket, |_| Ok(()))?;
+        let elsewhere =
+            self.store.bucket(&request.input.bucket, |b| Ok(b.options.region.clone()))?;
+        if let Some(region) = elsewhere {
+            return Err(moved(&region));
+        }
         let bucket_region = Some(self.region.clone());
         Ok(S3Response::new(HeadBucketOutput { bucket_region, ..Default::default() }))
     }
@@ -87,4 +94,17 @@ impl Partition {
             versioned.then(|| BucketVersioningStatus::from_static(BucketVersioningStatus::ENABLED));
         Ok(S3Response::new(GetBucketVersioningOutput { status, ..Default::default() }))
     }
+}
+
+/// How S3 answers for a bucket of another Region.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
+fn moved(region: &str) -> S3Error {
+    let mut moved = s3_error!(
+        PermanentRedirect,
+        "The bucket you are attempting to access must be addressed using the specified endpoint."
+    );
+    if let Ok(region) = HeaderValue::from_str(region) {
+        moved.set_headers(HeaderMap::from_iter([(BUCKET_REGION, region)]));
+    }
+    moved
 }

@@ -18,6 +18,8 @@ pub struct BucketOptions {
     pub versioned: bool,
     /// Checks what is uploaded and drops the bytes.
     pub sink: Option<Sink>,
+    /// The Region that it is in, where that is not the endpoint's: HeadBucket says so, and EC2 takes none.
+    pub region: Option<String>,
 }
 
 /// What a sink does with the bytes of uploads.

@@ -2,6 +2,7 @@
 
 use super::{World, all, first, pass};
 use crate::ec2::{DeviceSpec, Ec2Options, ImageSpec, Owner};
+use crate::store::bucket::BucketOptions;
 
 fn create(id: &str) -> String {
     format!("Action=CreateStoreImageTask&ImageId={id}&Bucket=bucket")
@@ -64,9 +65,9 @@ async fn a_bucket_has_one_copy_of_an_image() {
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_stored_is_refused_by_its_own_code() {
-    let mut options = Ec2Options::default();
-    options.buckets_elsewhere.insert("far".to_owned(), "eu-west-1".to_owned());
-    let world = World::of("us-east-2", options);
+    let world = World::of("us-east-2", Ec2Options::default());
+    let far = BucketOptions { region: Some("eu-west-1".to_owned()), ..BucketOptions::default() };
+    world.partition.store.create_bucket("far", far).unwrap();
     let mut paravirtual = ImageSpec::new("paravirtual");
     paravirtual.traits.virtualization = "paravirtual".to_owned();
     let mut instance_store = ImageSpec::new("instance store");
