@@ -54,7 +54,7 @@ pub use habit::{Habits, RepeatedComplete};
 pub use ingest::EtagStyle;
 pub use ssm::{Ssm, SsmOptions};
 pub use stats::{LoggedCall, OperationStats, Stats};
-pub use store::bucket::{BucketOptions, Sink};
+pub use store::bucket::{BucketOptions, Lifecycle, Sink};
 pub use store::object::{Attributes, Encryption, ObjectPart, StoredObject};
 pub use store::upload::{ChecksumPlan, StoredPart, Upload};
 pub use tls::{Error as TlsError, Identity};

@@ -7,6 +7,7 @@ mod listing;
 mod multipart;
 mod place;
 mod read;
+mod settings;
 mod write;
 
 use std::collections::BTreeSet;
@@ -86,6 +87,9 @@ forward! {
     list_buckets(ListBucketsInput) -> ListBucketsOutput;
     get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput;
     get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput;
+    get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput;
+    get_public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput;
+    get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput;
     list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output;
     get_object(GetObjectInput) -> GetObjectOutput;
     head_object(HeadObjectInput) -> HeadObjectOutput;

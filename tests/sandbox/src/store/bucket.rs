@@ -20,6 +20,26 @@ pub struct BucketOptions {
     pub sink: Option<Sink>,
     /// The Region that it is in, where that is not the endpoint's: HeadBucket says so, and EC2 takes none.
     pub region: Option<String>,
+    /// ARN of the KMS key that GetBucketEncryption names; S3's own without. Objects say what their requests
+    /// asked for.
+    pub kms_key: Option<String>,
+    /// No public access is blocked. All is by default, as with AWS since April 2023.
+    pub open_to_public: bool,
+    /// Lifecycle rules, which are told and not carried out.
+    pub lifecycle: Vec<Lifecycle>,
+}
+
+/// A lifecycle rule.
+#[derive(Debug, Clone, Default)]
+pub struct Lifecycle {
+    /// Its name.
+    pub id: String,
+    /// Of the keys that it is about.
+    pub prefix: String,
+    /// Days after which it aborts an upload.
+    pub aborts_uploads: Option<i32>,
+    /// Days after which it deletes an object.
+    pub expires: Option<i32>,
 }
 
 /// What a sink does with the bytes of uploads.
