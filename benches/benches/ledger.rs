@@ -15,7 +15,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use tokio::runtime::Runtime;
 
 const CALLERS: [u32; 2] = [1, 64];
-const ANY: Room = Room { small: 1, others: 1, large: 1 };
+const ANY: Room = Room { small: 1, others: 1, large: 1, images: 0 };
 const LEASE: Duration = Duration::from_secs(3600);
 /// 10,000 parts.
 const LARGEST: u64 = 5_000_000_000_000;
@@ -64,11 +64,11 @@ fn receipt(job: &Job) -> Box<Receipt> {
     Box::new(Receipt {
         job_id: job.id,
         kind: job.kind,
-        source: side("commercial"),
-        target: side("gov"),
+        source: Some(side("commercial")),
+        target: Some(side("gov")),
         blake3: "0".repeat(64),
         crc64nvme: "AAAAAAAAAAA=".into(),
-        verified_by: VerifiedBy::S3Checksum,
+        verified_by: Some(VerifiedBy::S3Checksum),
         parts: 1,
         part_size: 256 << 10,
         bytes_sent: 256 << 10,

@@ -13,9 +13,10 @@ use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::v1::control_client::ControlClient;
 use crate::v1::{
-    ActionRequest, ActionResponse, DrainRequest, DrainResponse, GetLimitsRequest,
-    GetReceiptRequest, GetRequest, GetResponse, ListRequest, ListResponse, Receipt, RemoteLimits,
-    ReprioritizeRequest, Selection, SetLimitsRequest, StatusRequest, StatusResponse,
+    ActionRequest, ActionResponse, Alias, DrainRequest, DrainResponse, GetLimitsRequest,
+    GetReceiptRequest, GetRequest, GetResponse, ImageRef, ListImagesRequest, ListRequest,
+    ListResponse, PreflightRequest, PreflightResponse, Receipt, RemoteLimits, ReprioritizeRequest,
+    RollbackAliasRequest, Selection, SetLimitsRequest, StatusRequest, StatusResponse,
     SubmitManyRequest, SubmitManyResponse, SubmitPrefixRequest, SubmitRequest, SubmitResponse,
     WatchEvent, WatchRequest,
 };
@@ -24,6 +25,9 @@ use crate::watch::{Options, Watch};
 /// Planning asks both sides about the object, and S3 may be slow: well above that, well below the
 /// patience of a person.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A preflight tries one thing after another on both sides, and a list of images has many pages.
+const ROUNDS_DEADLINE: Duration = Duration::from_secs(300);
 
 /// An action may be for a million jobs, and each change is on disk before the answer comes.
 const ACTION_DEADLINE: Duration = Duration::from_secs(600);
@@ -61,12 +65,12 @@ impl Client {
         &self.endpoint
     }
 
-    /// Takes one transfer. When it returns, the job is on the daemon's disk.
+    /// Takes one job. When it returns, the job is on the daemon's disk.
     pub async fn submit(&self, request: SubmitRequest) -> Result<SubmitResponse, Error> {
         self.answer(self.grpc().submit(timed(request)).await)
     }
 
-    /// Takes many transfers; one answer a request, in their order. The stream is pulled only as fast as
+    /// Takes many jobs; one answer a request, in their order. The stream is pulled only as fast as
     /// the daemon takes it, so the caller's memory stays bounded.
     pub async fn submit_many(
         &self,
@@ -108,8 +112,7 @@ impl Client {
 
     /// Pauses, resumes, cancels or retries the selected jobs.
     pub async fn act(&self, action: Action, selection: Selection) -> Result<ActionResponse, Error> {
-        let mut request = Request::new(ActionRequest { selection: Some(selection) });
-        request.set_timeout(ACTION_DEADLINE);
+        let request = within(ACTION_DEADLINE, ActionRequest { selection: Some(selection) });
         let mut grpc = self.grpc();
         self.answer(match action {
             Action::Pause => grpc.pause(request).await,
@@ -125,10 +128,8 @@ impl Client {
         selection: Selection,
         priority: i32,
     ) -> Result<ActionResponse, Error> {
-        let message = ReprioritizeRequest { selection: Some(selection), priority };
-        let mut request = Request::new(message);
-        request.set_timeout(ACTION_DEADLINE);
-        self.answer(self.grpc().reprioritize(request).await)
+        let request = ReprioritizeRequest { selection: Some(selection), priority };
+        self.answer(self.grpc().reprioritize(within(ACTION_DEADLINE, request)).await)
     }
 
     /// The limits in force, of one remote or of all.
@@ -146,6 +147,25 @@ impl Client {
     pub async fn receipt(&self, job_id: &str) -> Result<Receipt, Error> {
         let request = GetReceiptRequest { job_id: job_id.to_owned() };
         self.answer(self.grpc().get_receipt(timed(request)).await)
+    }
+
+    /// Puts back what a job's alias held before it, where it still names the job's image.
+    pub async fn rollback_alias(&self, job_id: &str) -> Result<Alias, Error> {
+        let request = RollbackAliasRequest { job_id: job_id.to_owned() };
+        let answer = self.answer(self.grpc().rollback_alias(timed(request)).await)?;
+        answer.alias.ok_or(Error::Incomplete { field: "alias" })
+    }
+
+    /// Tries on both sides what a job would need. Nothing that lasts is changed, and no job is made.
+    pub async fn preflight(&self, request: SubmitRequest) -> Result<PreflightResponse, Error> {
+        let request = PreflightRequest { request: Some(request) };
+        self.answer(self.grpc().preflight(within(ROUNDS_DEADLINE, request)).await)
+    }
+
+    /// A remote account's own images that match, newest first.
+    pub async fn images(&self, request: ListImagesRequest) -> Result<Vec<ImageRef>, Error> {
+        let request = within(ROUNDS_DEADLINE, request);
+        Ok(self.answer(self.grpc().list_images(request).await)?.images)
     }
 
     /// The daemon itself.
@@ -187,7 +207,11 @@ impl Answers {
 }
 
 fn timed<T>(message: T) -> Request<T> {
+    within(DEADLINE, message)
+}
+
+fn within<T>(deadline: Duration, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.set_timeout(DEADLINE);
+    request.set_timeout(deadline);
     request
 }

@@ -8,13 +8,13 @@ use tonic::Code;
 pub enum Exit {
     /// It did what was asked.
     Done = 0,
-    /// A job that was waited for failed or was cancelled.
+    /// A job that was waited for failed or was cancelled, or a check of a preflight failed.
     JobFailed = 1,
     /// The command line, the endpoint or a local file is wrong; clap uses the same number.
     Usage = 2,
     /// The daemon cannot be reached, or takes no requests now. Trying again later may help.
     Unreachable = 3,
-    /// No such job (or remote).
+    /// No such job (or remote), or no image that matches.
     NotFound = 4,
     /// The caller may not do this.
     NotPermitted = 5,

@@ -1,4 +1,4 @@
-//! Manifests: many transfers in one file, JSON Lines or CSV, read line by line.
+//! Manifests: many jobs of one kind in one file, JSON Lines or CSV, read line by line.
 //!
 //! A record is one physical line in both formats, so that a fault names the line an editor shows, and a
 //! stray quote costs one line and not the rest of the file. A key with a line break goes into JSON.
@@ -10,12 +10,16 @@
 
 mod columns;
 mod entry;
+mod migration;
+mod transfer;
 
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use columns::Columns;
 use entry::Entry;
+use migration::Migration;
+use transfer::Transfer;
 
 use crate::v1::SubmitRequest;
 
@@ -74,7 +78,7 @@ pub struct Reader<R> {
 
 impl<R: BufRead> Reader<R> {
     /// Without a format, the first line decides. A line's own fields override the defaults; its labels
-    /// and tags are added to theirs.
+    /// and tags are added to theirs. The lines are migrations where the defaults are, else transfers.
     pub fn new(input: R, format: Option<Format>, defaults: SubmitRequest) -> Self {
         Self {
             input,
@@ -120,23 +124,26 @@ impl<R: BufRead> Reader<R> {
         if text.is_empty() {
             return None;
         }
-        let entry = match *self.format.get_or_insert_with(|| Format::sniff(text)) {
-            Format::JsonLines => Entry::from_json(text),
-            Format::Csv => match &self.columns {
-                Some(columns) => columns.entry(text),
-                None => match Columns::from_header(text) {
-                    Ok(columns) => {
-                        self.columns = Some(columns);
-                        return None;
-                    }
-                    Err(fault) => {
-                        self.finished = true;
-                        return Some(Err(fault));
-                    }
-                },
-            },
-        };
-        Some(entry.and_then(|entry| entry.into_request(&self.defaults)))
+        let format = *self.format.get_or_insert_with(|| Format::sniff(text));
+        if format == Format::Csv && self.columns.is_none() {
+            let columns = match self.defaults.migrate {
+                Some(_) => Columns::from_header::<Migration>(text),
+                None => Columns::from_header::<Transfer>(text),
+            };
+            // A wrong header makes every line mean something else: nothing of the file is taken.
+            self.finished = columns.is_err();
+            return match columns {
+                Ok(columns) => {
+                    self.columns = Some(columns);
+                    None
+                }
+                Err(fault) => Some(Err(fault)),
+            };
+        }
+        Some(match self.defaults.migrate {
+            Some(_) => request::<Migration>(text, self.columns.as_ref(), &self.defaults),
+            None => request::<Transfer>(text, self.columns.as_ref(), &self.defaults),
+        })
     }
 }
 
@@ -160,6 +167,19 @@ impl<R: BufRead> Iterator for Reader<R> {
         }
         None
     }
+}
+
+/// The submission that a line stands for: by columns in CSV, else as JSON.
+fn request<E: Entry>(
+    text: &str,
+    columns: Option<&Columns>,
+    defaults: &SubmitRequest,
+) -> Result<SubmitRequest, String> {
+    let entry: E = match columns {
+        Some(columns) => columns.entry(text)?,
+        None => entry::from_json(text)?,
+    };
+    entry.into_request(defaults)
 }
 
 fn skip_line(input: &mut impl BufRead) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! Sizes and rates as people write them, and as they like to read them.
+//! Sizes, rates and lengths of time as people write them, and as they like to read them.
 //!
 //! Units are exact and case counts: `Mb` could be read as bits or bytes, so it is neither. A number with
 //! a fraction is rounded down to whole bytes. All arithmetic is on integers: a limit of `0.3GiB` must
@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-/// A text that is not a size or a rate.
+/// A text that is not a size, a rate or a length of time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error(
@@ -17,6 +17,8 @@ pub enum Error {
         "`{text}` is not a rate: write e.g. `600MiB/s`, `5Gbit/s`, or `unlimited`; to stop a job, pause it"
     )]
     Rate { text: String },
+    #[error("`{text}` is not a length of time: write e.g. `90d`, `12h`; units are s, m, h, d, w")]
+    Duration { text: String },
 }
 
 const SIZE_UNITS: [(&str, u64); 14] = [
@@ -45,6 +47,10 @@ const BIT_UNITS: [(&str, u64); 5] = [
     ("Tbit", 1_000_000_000_000),
 ];
 
+/// No months and no years: they have no fixed length.
+const TIME_UNITS: [(&str, u64); 5] =
+    [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400), ("w", 7 * 86_400)];
+
 /// Bytes from `256MiB`, `1.5GB`, `1048576`.
 pub fn parse_size(text: &str) -> Result<u64, Error> {
     let error = || Error::Size { text: text.to_owned() };
@@ -66,6 +72,15 @@ pub fn parse_rate(text: &str) -> Result<u64, Error> {
         None => lookup(&SIZE_UNITS, unit).and_then(|scale| number.times(scale)),
     };
     bytes.filter(|bytes| *bytes > 0).ok_or_else(error)
+}
+
+/// A length of time from `90d`, `12h` or `1.5h`, in whole seconds. Zero is an error: 'at once' has to be
+/// said in other words, and a forgotten digit must not mean it.
+pub fn parse_duration(text: &str) -> Result<Duration, Error> {
+    let error = || Error::Duration { text: text.to_owned() };
+    let (number, unit) = split(text).ok_or_else(error)?;
+    let seconds = lookup(&TIME_UNITS, unit).and_then(|scale| number.times(scale));
+    seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs).ok_or_else(error)
 }
 
 /// A decimal number: `digits / 10^decimals`.
@@ -192,6 +207,17 @@ mod tests {
     }
 
     #[test]
+    fn lengths_of_time_read_as_written() {
+        let seconds = |text| parse_duration(text).map(|duration| duration.as_secs());
+        assert_eq!(seconds("90d"), Ok(90 * 86_400));
+        assert_eq!(seconds("1.5h"), Ok(5_400));
+        assert_eq!(seconds("2w"), Ok(14 * 86_400));
+        for text in ["", "90", "d", "0d", "0.1s", "3mo", "1y", "-1d", "1d12h"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn people_read_three_digits() {
         assert_eq!(format_size(0), "0 B");
         assert_eq!(format_size(1023), "1023 B");
@@ -215,6 +241,7 @@ mod tests {
         fn no_text_panics(text in "\\PC*") {
             let _ = parse_size(&text);
             let _ = parse_rate(&text);
+            let _ = parse_duration(&text);
         }
 
         #[test]

@@ -2,18 +2,29 @@
 //!
 //! # Invariants
 //! - Every field is always present; what is not known is `null`, never an empty string or an absent key.
+//!   The one exception is a receipt, which leaves out what its job did not do.
 //! - Enums are the words of the contract, times are RFC 3339 in UTC with milliseconds, sizes are bytes.
 //! - The names in [`Receipt`] are those of the contract, section 5.
 
 mod daemon;
 mod event;
+mod image;
 mod job;
 mod object;
+mod preflight;
+mod receipt;
+mod spec;
 
 pub use daemon::{Drain, RemoteLimits, RemoteStatus, Status};
 pub use event::{Event, Progress};
-pub use job::{Failure, Job, Part, Transfer};
-pub use object::{ActionResult, Fault, Line, Object, Plan, Receipt, Submitted};
+pub use image::{Alias, AliasState, Difference, Fidelity, Image, ImageProgress, Stage, StageSpan};
+pub use job::{Failure, Job, Part};
+pub use object::{ActionResult, Fault, Line, Object, Plan, Submitted};
+pub use preflight::{Check, Policy};
+pub use receipt::{ImageReceipt, Receipt};
+pub use spec::{Migrate, Restore, RestoredImage, Store, Transfer};
+
+use std::collections::{BTreeMap, HashMap};
 
 use prost_types::Timestamp;
 
@@ -38,6 +49,11 @@ fn word<T: Word + TryFrom<i32>>(value: i32) -> Option<&'static str> {
 /// `None` for what the API writes as an empty string.
 fn known(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// The order of a map's keys must not change from one answer to the next.
+fn sorted(map: &HashMap<String, String>) -> BTreeMap<String, String> {
+    map.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// A field that must not be `null`: an enum whose value this client does not know reads `unknown`.

@@ -3,8 +3,8 @@
 //! `Unspecified` has no word: in what we print the field is absent (`null`), and nobody can type it.
 
 use crate::v1::{
-    IfExists, JobKind, JobState, LimitsOrigin, PartState, ServerSideEncryption, Stage, Verify,
-    WaitReason,
+    CheckOutcome, IfExists, JobKind, JobState, LimitsOrigin, PartState, RetireSource,
+    ServerSideEncryption, Stage, Verify, WaitReason,
 };
 
 /// An enum of the API whose values have words.
@@ -42,7 +42,12 @@ macro_rules! words {
     };
 }
 
-words!(JobKind { Transfer = "transfer" });
+words!(JobKind {
+    Transfer = "transfer",
+    Store = "store",
+    Restore = "restore",
+    Migrate = "migrate",
+});
 words!(JobState {
     Queued = "queued",
     Running = "running",
@@ -51,11 +56,15 @@ words!(JobState {
     Failed = "failed",
     Cancelled = "cancelled",
 });
+// In the order in which a migration goes through them.
 words!(Stage {
+    Storing = "storing",
     Planning = "planning",
     Transferring = "transferring",
     Sealing = "sealing",
     Verifying = "verifying",
+    Restoring = "restoring",
+    Aliasing = "aliasing",
 });
 words!(WaitReason {
     Rate = "rate",
@@ -75,6 +84,53 @@ words!(LimitsOrigin {
     Schedule = "schedule",
     Live = "live",
 });
+words!(RetireSource {
+    Deprecate = "deprecate",
+    Disable = "disable",
+    Deregister = "deregister",
+});
+words!(CheckOutcome {
+    Passed = "passed",
+    Warning = "warning",
+    Failed = "failed",
+    Skipped = "skipped",
+});
+words!(CleanUp { Stored = "stored", Landed = "landed", Both = "both" });
+
+/// Which of its two objects a migration deletes once the new image is there. The API has a field for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CleanUp {
+    /// Neither.
+    #[default]
+    Unspecified,
+    /// What EC2 wrote beside the source image.
+    Stored,
+    /// What was carried to the target.
+    Landed,
+    Both,
+}
+
+impl CleanUp {
+    /// From the two fields of the API.
+    pub fn of(stored: bool, landed: bool) -> Self {
+        match (stored, landed) {
+            (false, false) => Self::Unspecified,
+            (true, false) => Self::Stored,
+            (false, true) => Self::Landed,
+            (true, true) => Self::Both,
+        }
+    }
+
+    /// The API's `clean_up_stored`.
+    pub fn stored(self) -> bool {
+        matches!(self, Self::Stored | Self::Both)
+    }
+
+    /// The API's `clean_up_landed`.
+    pub fn landed(self) -> bool {
+        matches!(self, Self::Landed | Self::Both)
+    }
+}
 
 /// Whether a job in this state will never change again by itself.
 pub fn is_ended(state: JobState) -> bool {
@@ -130,6 +186,16 @@ mod tests {
         round_trip::<ServerSideEncryption>();
         round_trip::<PartState>();
         round_trip::<LimitsOrigin>();
+        round_trip::<RetireSource>();
+        round_trip::<CheckOutcome>();
+        round_trip::<CleanUp>();
         assert_eq!(JobState::from_word("Queued"), None);
+    }
+
+    #[test]
+    fn what_is_cleaned_up_is_one_word_for_two_fields() {
+        for clean_up in CleanUp::ALL.iter().copied().chain([CleanUp::Unspecified]) {
+            assert_eq!(CleanUp::of(clean_up.stored(), clean_up.landed()), clean_up);
+        }
     }
 }

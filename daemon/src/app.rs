@@ -5,6 +5,7 @@
 //! told yes by a daemon that is going away.
 
 mod engine;
+mod images;
 mod lifecycle;
 mod limits;
 mod upkeep;

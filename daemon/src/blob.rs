@@ -21,6 +21,8 @@ mod target;
 
 mod list;
 
+mod bucket;
+
 mod call;
 mod chunked;
 mod classify;
@@ -36,6 +38,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::Stream;
 
+pub use bucket::bucket_region;
 pub use error::{Error, Exchange};
 pub use habits::{Habits, PartChecksum};
 pub use head::Existing;
@@ -78,4 +81,4 @@ pub trait Source: Send + Sync + fmt::Debug {
 pub mod conformance;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -14,6 +14,7 @@
 mod act;
 mod convert;
 mod engine;
+mod images;
 mod listen;
 mod service;
 mod submit;
@@ -23,8 +24,8 @@ mod watch;
 mod tests;
 
 pub use engine::{
-    Defaults, DryRun, Engine, EngineStatus, LimitsChange, LimitsRefused, ListedPage, Place,
-    RemoteStatus,
+    Defaults, DryRun, Engine, EngineStatus, ImagesAsked, LimitsChange, LimitsRefused, ListedPage,
+    Place, RemoteStatus,
 };
 pub use listen::{Bound, Error, Listen, bind};
 pub use service::Service;

@@ -184,7 +184,7 @@ impl Ledger {
     /// [`Error::Illegal`] where the job's state does not allow it, or it is not a person's to ask.
     pub async fn control(&self, id: JobId, change: Change, actor: &str) -> Result<Job, Error> {
         let entered = if let Change::Retry = change
-            && let Some(secret) = secret::of(&self.get(id)?.spec.source)
+            && let Some(secret) = secret::of(self.get(id)?.spec.as_ref())
         {
             let kept = self.keep_secret(id, secret.to_owned()).await;
             kept.and_then(|_entering| self.enter_control(id, change, actor))
@@ -204,7 +204,12 @@ impl Ledger {
     ) -> Result<(Job, Ticket), Error> {
         let mut entry = Entry::new("control", actor, Some(id)).with("change", &change.as_str())?;
         match &change {
-            Change::Pause | Change::Resume | Change::Cancel | Change::Retry | Change::Expire => {}
+            Change::Pause
+            | Change::Resume
+            | Change::Cancel
+            | Change::Retry
+            | Change::RollBackAlias
+            | Change::Expire => {}
             Change::Reprioritize(priority) => entry = entry.with("priority", priority)?,
             other => {
                 let why = "only its worker may change so";
@@ -225,7 +230,7 @@ impl Ledger {
         let outcome = self.settled(ticket).await.map(|()| job);
         if let Ok(job) = &outcome
             && is_over(job)
-            && secret::of(&job.spec.source).is_some()
+            && secret::of(job.spec.as_ref()).is_some()
         {
             // Somebody may have asked for a retry since, so this looks at the job again.
             self.settle_secret(id, &outcome);
@@ -283,7 +288,8 @@ impl Ledger {
         desk.drop_parts(&mut draft, before, &after)?;
         draft.upload(before, &after)?;
         let ended = is_over(&after) && after.state != before.state;
-        let moved = audit::step(&before.transfer) != audit::step(&after.transfer);
+        let moved = audit::step(&before.transfer) != audit::step(&after.transfer)
+            || before.image != after.image;
         let by_itself = match (ended, moved && asked.is_none()) {
             (true, _) => Some(after.state.as_str()),
             (false, true) => Some(event),

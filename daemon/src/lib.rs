@@ -15,6 +15,9 @@ pub mod remote;
 
 pub mod blob;
 
+#[cfg(feature = "image")]
+pub mod image;
+
 pub mod transfer;
 
 pub mod pipeline;

@@ -7,11 +7,14 @@ pub mod address;
 pub mod digest;
 pub mod failure;
 pub mod id;
+pub mod image;
 pub mod job;
 pub mod object;
 pub mod plan;
+pub mod preflight;
 pub mod quantity;
 pub mod receipt;
+pub mod road;
 pub mod spec;
 pub mod transition;
 
@@ -19,13 +22,19 @@ pub use address::{Address, ObjectAddress, PresignedUrl, RemoteName};
 pub use digest::{ObjectDigest, PartDigest};
 pub use failure::{Failure, FailureClass, Side};
 pub use id::{JobId, Timestamp};
+pub use image::{Device, Image, ImageAddress, ImageId, ImageState, Tags, Traits, Volume};
 pub use job::{
     Intent, Job, JobKind, JobState, Lease, Live, Progress, Stage, TransferState, Wait, WaitReason,
     Weight,
 };
 pub use object::{Encryption, ObjectHeaders, PinnedObject, PublishedObject, UploadId};
 pub use plan::{ByteRange, PartFact, PartNumber, PartPlan};
+pub use preflight::{Check, CheckOutcome, Policy};
 pub use quantity::{Bandwidth, ByteCount};
 pub use receipt::{ObjectRef, Receipt, VerifiedBy};
+pub use road::{
+    AliasAsked, Chore, Difference, Fidelity, ImageFact, ImageProgress, ImageSpec, ImageWork,
+    RestoreSpec, RestoredImage, Retire, Step, StoreAsked, StoreSpec, StoredObject,
+};
 pub use spec::{IfExists, Labels, Submission, TransferSpec, Verify};
 pub use transition::{Change, Illegal};

@@ -1,8 +1,13 @@
 //! One job from its claim to its end: the stages in order, each resumable.
 //!
-//! A transfer job has one stage of its own, the transfer; image jobs will put theirs around it. What
+//! A transfer job has one stage of its own, the transfer; image jobs put theirs around it, see [`road`]. What
 //! the worker learns is written down here as the job's end: this is the only place that decides
 //! between succeeded, failed, paused, cancelled and given back.
+
+mod preflight;
+mod quota;
+#[cfg(feature = "image")]
+mod road;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,10 +19,14 @@ use crate::blob::{self, PresignedObject, S3Object, S3Target, Source};
 use crate::ledger::{self, Ledger};
 use crate::model::{
     Address, Change, Failure, FailureClass, Intent, Job, JobKind, JobState, Lease, PresignedUrl,
-    RemoteName, Side, TransferSpec,
+    Receipt, RemoteName, Side, TransferSpec,
 };
 use crate::remote::Remote;
 use crate::transfer::{Fault, LiveTransfer, Probes, Record, Stop, Transfer};
+
+pub use quota::{Kind as QuotaKind, Limits as QuotaLimits, Quotas};
+#[cfg(feature = "image")]
+pub use road::roll_back as roll_back_alias;
 
 /// Times that a job whose upload was lost begins anew within one claim.
 const BEGINNINGS_MAX: u32 = 5;
@@ -38,6 +47,8 @@ pub struct Pipeline {
     pub probes: Probes,
     /// Parts that one job may have in flight at the most.
     pub parts_max: usize,
+    /// What EC2 admits of each remote.
+    pub quotas: Quotas,
 }
 
 /// How a worker is reached while it works.
@@ -53,12 +64,13 @@ pub struct Handle {
 
 impl Pipeline {
     /// How the worker of this job, at this priority and in this berth, will be reached.
-    pub fn handle(&self, spec: &TransferSpec, priority: i32, berth: Berth) -> Handle {
-        let source = match &spec.source {
+    pub fn handle(&self, spec: Option<&TransferSpec>, priority: i32, berth: Berth) -> Handle {
+        let source = spec.and_then(|spec| match &spec.source {
             Address::Object(object) => self.remotes.get(&object.remote).map(|r| r.pace()),
             Address::Presigned(_) => Some(&self.presigned),
-        };
-        let target = self.remotes.get(&spec.target.remote).map(|remote| remote.pace());
+        });
+        let target = spec.and_then(|spec| self.remotes.get(&spec.target.remote));
+        let target = target.map(|remote| remote.pace());
         let share = Share::new(priority);
         let paces = source.into_iter().chain(target).map(|pace| pace.of(&share)).collect();
         let live = LiveTransfer::new(paces);
@@ -88,15 +100,11 @@ impl Pipeline {
 
     async fn work(&self, mut job: Job, record: &Record, handle: &Handle) -> Result<(), Fault> {
         for beginning in 1.. {
-            let transfer = match self.transfer(&job, record, handle) {
-                Ok(transfer) => transfer,
-                Err(failure) => return self.fail(record, *failure, false).await,
-            };
             if job.intent == Intent::Cancel {
-                return self.cancel(&transfer, record).await;
+                return self.cancel(record, handle).await;
             }
             let kind = job.kind;
-            let fault = match Box::pin(transfer.run(job)).await {
+            let fault = match Box::pin(self.attempt(job, record, handle)).await {
                 Ok(receipt) => {
                     crash_point(&self.observer, CrashPoint::Proven).await;
                     record.apply(Change::Succeed(Box::new(receipt))).await?;
@@ -152,25 +160,31 @@ impl Pipeline {
         match job.intent {
             // One change for both: a person may resume the job this moment, and then it is queued.
             Intent::Run | Intent::Pause => record.apply(Change::Release).await.map(drop),
-            Intent::Cancel => match self.transfer(job, record, handle) {
-                Ok(transfer) => self.cancel(&transfer, record).await,
-                Err(failure) => self.fail(record, *failure, false).await,
-            },
+            Intent::Cancel => self.cancel(record, handle).await,
         }
     }
 
+    /// Carries the object, or the image on its road.
+    async fn attempt(&self, job: Job, record: &Record, handle: &Handle) -> Result<Receipt, Fault> {
+        if job.image.is_none() {
+            return self.transfer(&job, record, handle)?.run(job).await;
+        }
+        #[cfg(feature = "image")]
+        return Box::pin(road::run(self, job, record, handle)).await;
+        #[cfg(not(feature = "image"))]
+        Err(Fault::failed(Failure::new(
+            FailureClass::Permanent,
+            "this daemon is built without image jobs",
+            "run one that is built with the feature `image`, and retry",
+        )))
+    }
+
     /// Aborts what exists at the target; only then is the job cancelled.
-    async fn cancel(&self, transfer: &Transfer, record: &Record) -> Result<(), Fault> {
+    async fn cancel(&self, record: &Record, handle: &Handle) -> Result<(), Fault> {
         let job = self.ledger.get(record.job)?;
-        let aborted = async {
-            crash_point(&self.observer, CrashPoint::BeforeAborting).await;
-            transfer.abort(&job).await?;
-            crash_point(&self.observer, CrashPoint::UploadAborted).await;
-            transfer.warning_of_cancel(&job).await
-        };
-        match aborted.await {
-            Ok(warning) => {
-                if let Some(warning) = warning {
+        match Box::pin(self.clean_up(&job, record, handle)).await {
+            Ok(warnings) => {
+                for warning in warnings {
                     record.apply(Change::Warn(warning)).await?;
                 }
                 record.apply(Change::Stop).await?;
@@ -184,6 +198,24 @@ impl Pipeline {
             Err(Fault::Stopped) => record.apply(Change::Release).await.map(drop),
             Err(fault) => Err(fault),
         }
+    }
+
+    /// Aborts what a cancelled job began; gives what it leaves behind, a line each.
+    async fn clean_up(
+        &self,
+        job: &Job,
+        record: &Record,
+        handle: &Handle,
+    ) -> Result<Vec<String>, Fault> {
+        let mut left = job.image.as_ref().map(|image| image.leftovers()).unwrap_or_default();
+        if job.spec.is_some() {
+            let transfer = self.transfer(job, record, handle)?;
+            crash_point(&self.observer, CrashPoint::BeforeAborting).await;
+            transfer.abort(job).await?;
+            crash_point(&self.observer, CrashPoint::UploadAborted).await;
+            left.extend(transfer.warning_of_cancel(job).await?);
+        }
+        Ok(left)
     }
 
     /// Aborts an upload that is of no use any more. What cannot be aborted is said, not waited for.
@@ -207,13 +239,14 @@ impl Pipeline {
         self.observer.record(Measure::JobFinished { kind, outcome });
     }
 
-    fn transfer(
-        &self,
-        job: &Job,
-        record: &Record,
-        handle: &Handle,
-    ) -> Result<Transfer, Box<Failure>> {
-        self.build(&job.spec, record.clone(), handle)
+    /// The transfer of a job that carries an object.
+    fn transfer(&self, job: &Job, record: &Record, handle: &Handle) -> Result<Transfer, Fault> {
+        let spec = job.spec.as_ref().ok_or_else(|| {
+            let reason = "the job carries no object, and none was expected";
+            Fault::failed(Failure::new(FailureClass::Permanent, reason, "report this as a bug"))
+        })?;
+        let built = self.build(spec, record.clone(), handle);
+        built.map_err(|failure| Fault::failed(*failure))
     }
 
     /// A transfer of this specification.

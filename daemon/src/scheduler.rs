@@ -170,7 +170,7 @@ impl Scheduler {
     fn spawn(self: &Arc<Self>, job: Job, workers: &mut JoinSet<(JobId, u64)>) {
         let Some(lease) = job.lease.clone() else { return };
         let berth = self.berths.take(ledger::berth_of(&job, self.berths.room()));
-        let handle = self.pipeline.handle(&job.spec, job.priority, berth);
+        let handle = self.pipeline.handle(job.spec.as_ref(), job.priority, berth);
         let cancels = job.intent == Intent::Cancel;
         let active = Active { handle: handle.clone(), token: lease.token, cancels, task: None };
         self.lock().insert(job.id, active);

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::v1::{IfExists, ServerSideEncryption, TransferSpec, Verify};
 
+mod migrations;
+
 fn read(bytes: &[u8]) -> Vec<Line> {
     read_with(bytes, SubmitRequest::default())
 }
@@ -44,7 +46,7 @@ fn a_json_line_with_every_field() {
         priority: -5,
         labels: [("l".to_owned(), "2".to_owned())].into(),
         idempotency_key: Some("k1".into()),
-        dry_run: false,
+        ..Default::default()
     };
     assert_eq!(read(&one_line), [Line { number: 1, outcome: Ok(expected) }]);
 }
@@ -112,6 +114,10 @@ fn faults_say_what_is_wrong() {
         ("source,target\na,b\na,b,c\n", 3, "3 fields, but the header names 2"),
         ("source,target\n\"a,b\n", 2, "does not end on its line"),
         ("source,target,tags\na,b,=1\n", 2, "`=1` is not KEY=VALUE"),
+        ("source,target,tags\na,b,k=1;k=2\n", 2, "`k` is there twice"),
+        ("source,target,priority\na,b,high\n", 2, "priority: `high` is not a whole number"),
+        ("source,target,part_size\na,b,5G\n", 2, "is not a size"),
+        ("source,target\n,b\n", 2, "must not be empty"),
         ("source,colour\na,b\n", 1, "unknown column `colour`"),
         ("source,priority\na,1\n", 1, "no column `target`"),
         ("source,target,source\n", 1, "twice"),

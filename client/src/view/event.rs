@@ -38,6 +38,8 @@ pub struct Progress {
     pub parts_total: u32,
     pub parts_active: u32,
     pub eta_seconds: Option<u64>,
+    /// Only while EC2 stores or restores.
+    pub stage_percent: Option<u32>,
 }
 
 impl From<&v1::Progress> for Progress {
@@ -54,6 +56,7 @@ impl From<&v1::Progress> for Progress {
             parts_total: progress.parts_total,
             parts_active: progress.parts_active,
             eta_seconds: progress.eta_seconds,
+            stage_percent: progress.stage_percent,
         }
     }
 }
@@ -86,6 +89,7 @@ mod tests {
             stage: v1::Stage::Sealing.into(),
             bytes_done: 5,
             eta_seconds: Some(9),
+            stage_percent: Some(40),
             ..Default::default()
         };
         let event = Event::from(&watch::Event::Progress(Box::new(progress)));
@@ -93,6 +97,7 @@ mod tests {
             "event": "progress", "job_id": "01J", "stage": "sealing", "wait_reason": null,
             "wait_detail": null, "bytes_done": 5, "bytes_total": null, "bytes_per_second": 0,
             "parts_done": 0, "parts_total": 0, "parts_active": 0, "eta_seconds": 9,
+            "stage_percent": 40,
         });
         assert_eq!(serde_json::to_value(event).expect("json"), expected);
         let end = Event::from(&watch::Event::SnapshotEnd);

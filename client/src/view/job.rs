@@ -1,43 +1,14 @@
-//! Jobs, and what belongs to one: the transfer as asked for, its parts, its failure.
+//! Jobs, and what belongs to one: its parts, its failure.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Object, Receipt, known, must, time, word};
+use super::{
+    ImageProgress, Migrate, Object, Receipt, Restore, Store, Transfer, known, must, sorted, time,
+    word,
+};
 use crate::v1;
-
-/// One transfer, as asked for. `null` means that the daemon's configuration or the bucket decides.
-#[derive(Clone, Debug, Serialize)]
-pub struct Transfer {
-    pub source: String,
-    pub target: String,
-    pub verify: Option<&'static str>,
-    pub if_exists: Option<&'static str>,
-    pub part_size: Option<u64>,
-    pub storage_class: Option<String>,
-    pub sse: Option<&'static str>,
-    pub sse_kms_key_id: Option<String>,
-    pub tags: BTreeMap<String, String>,
-    pub expect_blake3: Option<String>,
-}
-
-impl From<&v1::TransferSpec> for Transfer {
-    fn from(spec: &v1::TransferSpec) -> Self {
-        Self {
-            source: spec.source.clone(),
-            target: spec.target.clone(),
-            verify: word::<v1::Verify>(spec.verify),
-            if_exists: word::<v1::IfExists>(spec.if_exists),
-            part_size: spec.part_size,
-            storage_class: spec.storage_class.clone(),
-            sse: word::<v1::ServerSideEncryption>(spec.sse),
-            sse_kms_key_id: spec.sse_kms_key_id.clone(),
-            tags: sorted(&spec.tags),
-            expect_blake3: spec.expect_blake3.clone(),
-        }
-    }
-}
 
 /// One job, as the ledger has it.
 #[derive(Clone, Debug, Serialize)]
@@ -48,7 +19,11 @@ pub struct Job {
     pub stage: Option<&'static str>,
     pub wait_reason: Option<&'static str>,
     pub wait_detail: Option<String>,
+    /// The object that it carries; an image job may carry none.
     pub transfer: Option<Transfer>,
+    pub store: Option<Store>,
+    pub restore: Option<Restore>,
+    pub migrate: Option<Migrate>,
     pub priority: i32,
     pub labels: BTreeMap<String, String>,
     pub submitted_at: Option<String>,
@@ -71,6 +46,8 @@ pub struct Job {
     pub idempotency_key: Option<String>,
     /// The pinned source, once planned.
     pub source: Option<Object>,
+    /// How far an image job is.
+    pub image: Option<ImageProgress>,
     pub receipt: Option<Receipt>,
 }
 
@@ -84,6 +61,9 @@ impl From<&v1::Job> for Job {
             wait_reason: word::<v1::WaitReason>(job.wait_reason),
             wait_detail: known(&job.wait_detail),
             transfer: job.transfer.as_ref().map(Transfer::from),
+            store: job.store.as_ref().map(Store::from),
+            restore: job.restore.as_ref().map(Restore::from),
+            migrate: job.migrate.as_ref().map(Migrate::from),
             priority: job.priority,
             labels: sorted(&job.labels),
             submitted_at: time(job.submitted_at.as_ref()),
@@ -105,6 +85,7 @@ impl From<&v1::Job> for Job {
             actor: known(&job.actor),
             idempotency_key: job.idempotency_key.clone(),
             source: job.source.as_ref().map(Object::from),
+            image: job.image.as_ref().map(ImageProgress::from),
             receipt: job.receipt.as_ref().map(Receipt::from),
         }
     }
@@ -160,11 +141,6 @@ impl From<&v1::Part> for Part {
     }
 }
 
-/// The order of a map's keys must not change from one answer to the next.
-fn sorted(map: &std::collections::HashMap<String, String>) -> BTreeMap<String, String> {
-    map.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -201,6 +177,7 @@ mod tests {
                 "if_exists": null, "part_size": null, "storage_class": null, "sse": "aws:kms",
                 "sse_kms_key_id": null, "tags": {}, "expect_blake3": null,
             },
+            "store": null, "restore": null, "migrate": null, "image": null,
             "priority": 0, "labels": { "team": "images" },
             "submitted_at": null, "started_at": null, "finished_at": null,
             "revision": 3, "attempts": 0, "bytes_total": 10, "bytes_done": 0, "bytes_sent": 0,

@@ -1,8 +1,8 @@
-//! Objects, receipts, plans, and the answers to submissions and actions.
+//! Objects, plans, and the answers to submissions and actions.
 
 use serde::Serialize;
 
-use super::{Job, known, must, time, word};
+use super::{Job, known, word};
 use crate::v1::{self, submit_many_response::Outcome};
 use crate::words::status_word;
 
@@ -32,48 +32,6 @@ impl From<&v1::ObjectRef> for Object {
             version_id: object.version_id.clone(),
             etag: known(&object.etag),
             size: object.size,
-        }
-    }
-}
-
-/// What moved, from where, to where, and the proof that it is the same.
-#[derive(Clone, Debug, Serialize)]
-pub struct Receipt {
-    pub job_id: String,
-    pub kind: &'static str,
-    pub source: Option<Object>,
-    pub target: Option<Object>,
-    pub blake3: String,
-    pub crc64nvme: String,
-    pub verified_by: String,
-    pub parts: u32,
-    pub part_size: u64,
-    pub bytes_sent: u64,
-    pub attempts: u32,
-    pub submitted_at: Option<String>,
-    pub started_at: Option<String>,
-    pub finished_at: Option<String>,
-    pub daemon_version: String,
-}
-
-impl From<&v1::Receipt> for Receipt {
-    fn from(receipt: &v1::Receipt) -> Self {
-        Self {
-            job_id: receipt.job_id.clone(),
-            kind: must::<v1::JobKind>(receipt.kind),
-            source: receipt.source.as_ref().map(Object::from),
-            target: receipt.target.as_ref().map(Object::from),
-            blake3: receipt.blake3.clone(),
-            crc64nvme: receipt.crc64nvme.clone(),
-            verified_by: receipt.verified_by.clone(),
-            parts: receipt.parts,
-            part_size: receipt.part_size,
-            bytes_sent: receipt.bytes_sent,
-            attempts: receipt.attempts,
-            submitted_at: time(receipt.submitted_at.as_ref()),
-            started_at: time(receipt.started_at.as_ref()),
-            finished_at: time(receipt.finished_at.as_ref()),
-            daemon_version: receipt.daemon_version.clone(),
         }
     }
 }
@@ -191,73 +149,9 @@ impl From<&v1::ActionResult> for ActionResult {
 
 #[cfg(test)]
 mod tests {
-    use prost_types::Timestamp;
     use serde_json::json;
 
     use super::*;
-
-    fn object() -> v1::ObjectRef {
-        v1::ObjectRef {
-            remote: "gov".into(),
-            partition: "aws-us-gov".into(),
-            account: String::new(),
-            region: "us-gov-west-1".into(),
-            bucket: "images".into(),
-            key: "ami-1.bin".into(),
-            version_id: Some("v1".into()),
-            etag: "abc-2".into(),
-            size: 42,
-        }
-    }
-
-    /// The contract's section 5, name by name. A change here breaks other people's scripts.
-    #[test]
-    fn a_receipt_has_the_contracts_field_names() {
-        let at = |seconds| Some(Timestamp { seconds, nanos: 0 });
-        let receipt = v1::Receipt {
-            job_id: "01J".into(),
-            kind: v1::JobKind::Transfer.into(),
-            source: Some(object()),
-            target: Some(v1::ObjectRef { version_id: None, account: "1".into(), ..object() }),
-            blake3: "b3".into(),
-            crc64nvme: "crc".into(),
-            verified_by: "s3-checksum".into(),
-            parts: 2,
-            part_size: 32,
-            bytes_sent: 42,
-            attempts: 1,
-            submitted_at: at(0),
-            started_at: at(1),
-            finished_at: at(2),
-            daemon_version: "0.1.0".into(),
-        };
-        let expected = json!({
-            "job_id": "01J",
-            "kind": "transfer",
-            "source": {
-                "remote": "gov", "partition": "aws-us-gov", "account": null,
-                "region": "us-gov-west-1", "bucket": "images", "key": "ami-1.bin",
-                "version_id": "v1", "etag": "abc-2", "size": 42,
-            },
-            "target": {
-                "remote": "gov", "partition": "aws-us-gov", "account": "1",
-                "region": "us-gov-west-1", "bucket": "images", "key": "ami-1.bin",
-                "version_id": null, "etag": "abc-2", "size": 42,
-            },
-            "blake3": "b3",
-            "crc64nvme": "crc",
-            "verified_by": "s3-checksum",
-            "parts": 2,
-            "part_size": 32,
-            "bytes_sent": 42,
-            "attempts": 1,
-            "submitted_at": "1970-01-01T00:00:00.000Z",
-            "started_at": "1970-01-01T00:00:01.000Z",
-            "finished_at": "1970-01-01T00:00:02.000Z",
-            "daemon_version": "0.1.0",
-        });
-        assert_eq!(serde_json::to_value(Receipt::from(&receipt)).expect("json"), expected);
-    }
 
     #[test]
     fn a_refused_line_says_which_and_why() {

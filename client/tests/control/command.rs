@@ -16,10 +16,10 @@ fn command(endpoint: &str, arguments: &[&str]) -> Command {
     command
 }
 
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
 fn ran(output: Output) -> Ran {
@@ -30,11 +30,11 @@ fn ran(output: Output) -> Ran {
     ran
 }
 
-fn run(served: &Served, arguments: &[&str]) -> Ran {
+pub fn run(served: &Served, arguments: &[&str]) -> Ran {
     ran(command(&served.endpoint(), arguments).output().expect("it runs"))
 }
 
-fn run_with_input(served: &Served, arguments: &[&str], input: &str) -> Ran {
+pub fn run_with_input(served: &Served, arguments: &[&str], input: &str) -> Ran {
     let mut child =
         command(&served.endpoint(), arguments).stdin(Stdio::piped()).spawn().expect("it runs");
     let mut stdin = child.stdin.take().expect("piped");
@@ -45,7 +45,7 @@ fn run_with_input(served: &Served, arguments: &[&str], input: &str) -> Ran {
     ran(output)
 }
 
-fn objects(text: &str) -> Vec<Value> {
+pub fn objects(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
 

@@ -1,15 +1,17 @@
 //! A stand-in for the daemon: the control API over a list of changes in memory.
 //!
-//! What a job does follows from its source: `…ok.bin` succeeds, `…bad.bin` fails, `…hang.bin` stays
-//! running. Remote `nobody` is not permitted, remote `nowhere` does not exist.
+//! What a job does follows from its source: `…ok` succeeds, `…bad` fails, `…hang` stays running, each with
+//! or without `.bin`. Remote `nobody` is not permitted, remote `nowhere` does not exist.
+
+pub mod image;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use causeway::v1::{
-    ActionResponse, ActionResult, Failure, Fault, Job, JobKind, JobState, Plan, Progress, Receipt,
-    Reset, SetLimitsRequest, SnapshotEnd, Stage, SubmitRequest, SubmitResponse, WatchEvent,
-    WatchRequest, watch_event::Event,
+    ActionResponse, ActionResult, Failure, Fault, Job, JobState, Plan, Progress, Receipt, Reset,
+    SetLimitsRequest, SnapshotEnd, Stage, SubmitRequest, SubmitResponse, WatchEvent, WatchRequest,
+    watch_event::Event,
 };
 use tokio::sync::{mpsc, watch};
 use tonic::{Code, Status};
@@ -27,6 +29,7 @@ pub struct State {
     /// Cursors below this are answered with a reset.
     pub oldest_cursor: usize,
     pub limits: Vec<SetLimitsRequest>,
+    pub preflights: Vec<SubmitRequest>,
     pub draining: bool,
 }
 
@@ -75,19 +78,20 @@ impl Fake {
                     verified_by: "s3-checksum".into(),
                     ..Default::default()
                 });
+                image::succeed(job);
             }
         });
     }
 
     pub fn add(&self, request: &SubmitRequest) -> Result<SubmitResponse, Status> {
-        let spec = request.transfer.clone().unwrap_or_default();
+        let source = image::source(request);
         if self.state().draining {
             return Err(Status::unavailable("draining"));
         }
-        if spec.source.starts_with("nobody:") {
+        if source.starts_with("nobody:") {
             return Err(Status::permission_denied("role viewer may not submit"));
         }
-        if spec.source.starts_with("nowhere:") {
+        if source.starts_with("nowhere:") {
             return Err(Status::invalid_argument("no remote `nowhere`"));
         }
         if request.dry_run {
@@ -103,9 +107,12 @@ impl Fake {
         }
         let job = Job {
             id: format!("J{:05}", state.jobs.len() + 1),
-            kind: JobKind::Transfer.into(),
+            kind: image::kind(request).into(),
             state: JobState::Queued.into(),
-            transfer: Some(spec.clone()),
+            transfer: request.transfer.clone(),
+            store: request.store.clone(),
+            restore: request.restore.clone(),
+            migrate: request.migrate.clone(),
             priority: request.priority,
             labels: request.labels.clone(),
             idempotency_key: key.clone(),
@@ -116,15 +123,15 @@ impl Fake {
         state.changes.push(job.clone());
         self.changed.send_replace(state.changes.len());
         drop(state);
-        self.run(&job.id, &spec.source);
+        self.run(&job.id, &source);
         Ok(SubmitResponse { job: Some(job), existed: false, plan: None })
     }
 
     fn run(&self, id: &str, source: &str) {
-        let end = match source {
-            source if source.ends_with("ok.bin") => JobState::Succeeded,
-            source if source.ends_with("bad.bin") => JobState::Failed,
-            source if source.ends_with("hang.bin") => JobState::Running,
+        let end = match source.strip_suffix(".bin").unwrap_or(source) {
+            stem if stem.ends_with("ok") => JobState::Succeeded,
+            stem if stem.ends_with("bad") => JobState::Failed,
+            stem if stem.ends_with("hang") => JobState::Running,
             _ => return,
         };
         let (fake, id) = (self.clone(), id.to_owned());
@@ -133,6 +140,7 @@ impl Fake {
                 job.state = JobState::Running.into();
                 job.stage = Stage::Transferring.into();
                 job.bytes_total = Some(100);
+                image::store(job);
             });
             tokio::time::sleep(Duration::from_millis(50)).await;
             if end != JobState::Running {

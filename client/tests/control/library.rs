@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use causeway::v1::{JobState, SubmitRequest, TransferSpec, WatchRequest};
+use causeway::v1::{
+    Check, CheckOutcome, JobState, ListImagesRequest, SubmitRequest, TransferSpec, WatchRequest,
+};
 use causeway::watch::{Event, Options, Watch};
 use causeway::{Client, Error, Exit};
 use tokio::runtime::Runtime;
@@ -107,6 +109,40 @@ fn a_watch_resumes_at_its_cursor_and_loses_nothing() {
         assert_eq!(watch.cursor(), "5");
         let cursors = served.fake.state().cursors.clone();
         assert_eq!(cursors, ["", "2"]);
+    });
+}
+
+#[test]
+fn a_preflight_makes_no_job_and_tells_both_sides() {
+    let served = Served::start();
+    runtime().block_on(async {
+        let client = Client::connect(&served.endpoint()).await.expect("connected");
+        let answer = client.preflight(request("c:b/bad.bin")).await.expect("tried");
+        let outcomes: Vec<_> = answer.checks.iter().map(Check::outcome).collect();
+        assert_eq!(outcomes, [CheckOutcome::Passed, CheckOutcome::Failed]);
+        assert_eq!(answer.policies.len(), 2);
+        let state = served.fake.state();
+        assert_eq!(state.preflights, [request("c:b/bad.bin")]);
+        assert!(state.jobs.is_empty());
+    });
+}
+
+#[test]
+fn images_are_listed_and_an_alias_that_was_never_written_cannot_be_put_back() {
+    let served = Served::start();
+    runtime().block_on(async {
+        let client = Client::connect(&served.endpoint()).await.expect("connected");
+        let wanted = ListImagesRequest {
+            remote: "com".into(),
+            name: "golden-*".into(),
+            latest: 2,
+            ..Default::default()
+        };
+        let images = client.images(wanted).await.expect("listed");
+        assert_eq!(images.len(), 2);
+        client.submit(request("c:b/manual.bin")).await.expect("taken");
+        let error = client.rollback_alias("J00001").await.expect_err("no alias");
+        assert_eq!(error.exit_code(), Exit::Refused);
     });
 }
 

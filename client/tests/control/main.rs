@@ -5,6 +5,7 @@
 
 mod command;
 mod fake;
+mod image;
 mod library;
 mod server;
 mod service;

@@ -4,19 +4,20 @@ use std::pin::Pin;
 
 use causeway::v1::control_server::Control;
 use causeway::v1::{
-    ActionRequest, ActionResponse, DrainRequest, DrainResponse, Fault, GetLimitsRequest,
-    GetLimitsResponse, GetReceiptRequest, GetRequest, GetResponse, Job, JobState, LimitsOrigin,
-    ListRequest, ListResponse, Part, PartState, Receipt, RemoteLimits, ReprioritizeRequest,
-    SetLimitsRequest, StateCount, StatusRequest, StatusResponse, SubmitManyRequest,
-    SubmitManyResponse, SubmitPrefixRequest, SubmitRequest, SubmitResponse, WatchEvent,
-    WatchRequest, submit_many_response::Outcome,
+    ActionRequest, ActionResponse, Check, CheckOutcome, DrainRequest, DrainResponse, Fault,
+    GetLimitsRequest, GetLimitsResponse, GetReceiptRequest, GetRequest, GetResponse, Job, JobState,
+    LimitsOrigin, ListImagesRequest, ListImagesResponse, ListRequest, ListResponse, Part,
+    PartState, Policy, PreflightRequest, PreflightResponse, Receipt, RemoteLimits,
+    ReprioritizeRequest, RollbackAliasRequest, RollbackAliasResponse, SetLimitsRequest, StateCount,
+    StatusRequest, StatusResponse, SubmitManyRequest, SubmitManyResponse, SubmitPrefixRequest,
+    SubmitRequest, SubmitResponse, WatchEvent, WatchRequest, submit_many_response::Outcome,
 };
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::fake::Fake;
+use crate::fake::{Fake, image};
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -183,6 +184,61 @@ impl Control for Fake {
         let job = self.find(&request.get_ref().job_id)?;
         let missing = || Status::failed_precondition("the job has not succeeded");
         Ok(Response::new(job.receipt.ok_or_else(missing)?))
+    }
+
+    async fn rollback_alias(
+        &self,
+        request: Request<RollbackAliasRequest>,
+    ) -> Result<Response<RollbackAliasResponse>, Status> {
+        let job = self.find(&request.get_ref().job_id)?;
+        let missing = || Status::failed_precondition("the job wrote no alias");
+        let mut alias = job.image.and_then(|image| image.alias).ok_or_else(missing)?;
+        alias.rolled_back = true;
+        Ok(Response::new(RollbackAliasResponse { alias: Some(alias) }))
+    }
+
+    /// One check a side; that of the target comes out by the source's name, as a job would end.
+    async fn preflight(
+        &self,
+        request: Request<PreflightRequest>,
+    ) -> Result<Response<PreflightResponse>, Status> {
+        let request = request.into_inner().request.unwrap_or_default();
+        let source = image::source(&request);
+        let is_bad = source.contains("bad");
+        self.state().preflights.push(request.clone());
+        let check = |side: &str, outcome: CheckOutcome, remedy: &str| Check {
+            side: side.into(),
+            remote: "gov".into(),
+            name: "s3:PutObject".into(),
+            outcome: outcome.into(),
+            detail: "tried".into(),
+            remedy: remedy.into(),
+        };
+        let target = match is_bad {
+            true => check("target", CheckOutcome::Failed, "allow it"),
+            false => check("target", CheckOutcome::Warning, "look at it"),
+        };
+        let policy = |side: &str| Policy {
+            side: side.into(),
+            remote: "gov".into(),
+            json: "{\"Version\":\"2012-10-17\"}".into(),
+        };
+        let sides = match request.migrate.is_some() || request.transfer.is_some() {
+            true => vec![policy("source"), policy("target")],
+            false => vec![policy("source")],
+        };
+        let checks = vec![check("source", CheckOutcome::Passed, ""), target];
+        Ok(Response::new(PreflightResponse { checks, policies: sides }))
+    }
+
+    async fn list_images(
+        &self,
+        request: Request<ListImagesRequest>,
+    ) -> Result<Response<ListImagesResponse>, Status> {
+        let request = request.into_inner();
+        let count = if request.name == "golden-*" { request.latest } else { 0 };
+        let images = (0..count).map(|number| image::named(&request.remote, number)).collect();
+        Ok(Response::new(ListImagesResponse { images }))
     }
 
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::Error;
+use super::images;
 use super::limits::{self, LimitBook};
 use crate::base::{
     Berth, Direction, InForce, Lane, Limits, MemoryBudget, Pace, SharedObserver, Slots, chain,
@@ -16,18 +17,18 @@ use crate::base::{
 use crate::blob;
 use crate::config::Config;
 use crate::control::{
-    Defaults, DryRun, Engine, EngineStatus, LimitsChange, LimitsRefused, ListedPage, Place,
-    RemoteStatus,
+    Defaults, DryRun, Engine, EngineStatus, ImagesAsked, LimitsChange, LimitsRefused, ListedPage,
+    Place, RemoteStatus,
 };
 use crate::ledger::Ledger;
 use crate::model::{
-    Address, Bandwidth, Failure, FailureClass, JobId, JobState, Live, ObjectAddress, RemoteName,
-    Side, Timestamp, TransferSpec,
+    Address, Bandwidth, Check, Failure, FailureClass, Image, Job, JobId, JobState, Live,
+    ObjectAddress, Policy, RemoteName, Side, Submission, Timestamp, TransferSpec,
 };
-use crate::pipeline::{Pipeline, Remotes};
+use crate::pipeline::{Pipeline, QuotaKind, QuotaLimits, Quotas, Remotes};
 use crate::remote::Remote;
 use crate::scheduler::{Reaper, Scheduler};
-use crate::telemetry::{ConcurrencyLimit, JobBytes, Snapshot};
+use crate::telemetry::{ConcurrencyLimit, JobBytes, QuotaUsed, Snapshot};
 use crate::transfer::retry::Budget;
 use crate::transfer::{Fault, Probes, Record, unrecorded};
 
@@ -71,6 +72,7 @@ impl Daemon {
             observer,
             probes: Probes::default(),
             parts_max,
+            quotas: quotas(config),
         };
         let active_max = transfer.max_active_jobs as usize;
         Ok(Arc::new(Self {
@@ -136,6 +138,7 @@ impl Daemon {
             memory_used: self.pipeline.memory.used(),
             active_jobs: active.collect(),
             concurrency_limits: self.concurrency().collect(),
+            image_quotas: self.pipeline.quotas.used().into_iter().map(quota_used).collect(),
             credentials_expiry: remotes
                 .filter_map(|r| Some((r.name().to_string(), r.credentials_expire_at()?)))
                 .collect(),
@@ -200,6 +203,22 @@ impl Daemon {
     }
 }
 
+fn quota_used((remote, kind, gb): (RemoteName, QuotaKind, u64)) -> QuotaUsed {
+    QuotaUsed { remote: remote.to_string(), kind: kind.as_str(), gb }
+}
+
+fn quotas(config: &Config) -> Quotas {
+    let limits = config.remotes.iter().map(|(name, remote)| {
+        let limits = QuotaLimits {
+            store_in_progress_gb: remote.quotas.store_in_progress_gb.into(),
+            restore_in_progress_gb: remote.quotas.restore_in_progress_gb.into(),
+            image_size_gb: remote.quotas.image_size_gb.into(),
+        };
+        (name.clone(), limits)
+    });
+    Quotas::new(limits.collect())
+}
+
 fn place(remote: &Remote) -> Place {
     Place {
         partition: remote.partition().to_owned(),
@@ -214,19 +233,19 @@ impl Engine for Daemon {
         self.defaults
     }
 
-    fn check(&self, spec: &TransferSpec) -> Result<(), String> {
-        let source = match &spec.source {
+    fn check(&self, submission: &Submission) -> Result<(), String> {
+        let remotes = &self.pipeline.remotes;
+        let spec = submission.spec.as_ref();
+        let source = spec.and_then(|spec| match &spec.source {
             Address::Object(object) => Some(&object.remote),
             Address::Presigned(_) => None,
-        };
-        for name in source.into_iter().chain([&spec.target.remote]) {
-            if self.remote(name).is_none() {
-                let known: Vec<_> = self.pipeline.remotes.keys().map(RemoteName::as_str).collect();
-                let known = known.join(", ");
-                return Err(format!("there is no remote '{name}': the daemon knows {known}"));
-            }
+        });
+        let target = spec.map(|spec| &spec.target.remote);
+        let unknown = source.into_iter().chain(target).find(|name| !remotes.contains_key(*name));
+        match unknown {
+            Some(name) => Err(images::unknown(remotes, name)),
+            None => images::check(remotes, submission),
         }
-        Ok(())
     }
 
     fn live(&self, id: JobId) -> Option<Live> {
@@ -238,7 +257,7 @@ impl Engine for Daemon {
     }
 
     async fn dry_run(&self, spec: &TransferSpec) -> Result<DryRun, Failure> {
-        let handle = self.pipeline.handle(spec, 0, Berth::unbounded());
+        let handle = self.pipeline.handle(Some(spec), 0, Berth::unbounded());
         let record = Record::of_no_job(self.ledger().clone(), &handle.live, &handle.stop);
         let transfer = self.pipeline.build(spec, record, &handle).map_err(|failure| *failure)?;
         let draft = match tokio::time::timeout(DRY_RUN_PATIENCE, transfer.draft()).await {
@@ -266,6 +285,18 @@ impl Engine for Daemon {
             bytes_to_send: draft.bytes_to_send(spec),
             warnings: draft.warnings,
         })
+    }
+
+    async fn preflight(&self, submission: &Submission) -> (Vec<Check>, Vec<Policy>) {
+        self.pipeline.preflight(submission).await
+    }
+
+    async fn roll_back_alias(&self, job: &Job) -> Result<u64, Failure> {
+        images::roll_back_alias(&self.pipeline.remotes, job).await
+    }
+
+    async fn list_images(&self, asked: &ImagesAsked) -> Result<Vec<Image>, Failure> {
+        images::list(&self.pipeline.remotes, asked).await
     }
 
     async fn list_prefix(

@@ -1,8 +1,8 @@
 //! Who may be active: a berth for each job, by how much it carries.
 //!
 //! Jobs that go in parts have so many berths, and a quarter of these is kept for those of at most 1 GiB.
-//! Small jobs have berths of their own. A job is small until it is planned: then it either finds a berth
-//! of its weight, or has to leave.
+//! Small jobs have berths of their own, and so have jobs that wait for EC2. A job is small until it is planned:
+//! then it either finds a berth of its weight, or has to leave.
 //!
 //! # Invariants
 //! - A berth is given back when it is dropped, whatever happened to its owner.
@@ -12,6 +12,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::Weight;
+
+/// Jobs that wait for EC2 at once: each is a task that asks now and then.
+const IMAGES: usize = 256;
 
 /// All berths of the machine. Clones are one.
 #[derive(Debug, Clone)]
@@ -24,6 +27,7 @@ struct State {
     small: usize,
     medium: usize,
     large: usize,
+    images: usize,
 }
 
 /// How many more jobs there is room for.
@@ -34,6 +38,7 @@ pub struct Room {
     pub others: usize,
     /// Of those, for so many large ones at most.
     pub large: usize,
+    pub images: usize,
 }
 
 /// One job's berth.
@@ -51,19 +56,22 @@ impl Room {
             Weight::Small => self.small > 0,
             Weight::Medium => self.others > 0,
             Weight::Large => self.others > 0 && self.large > 0,
+            Weight::Image => self.images > 0,
         }
     }
 
     /// The room that is left beside a job of this weight.
     #[must_use]
     pub fn beside(self, weight: Weight) -> Self {
-        let Self { small, others, large } = self;
+        let Self { small, others, large, images } = self;
         match weight {
             Weight::Small => Self { small: small.saturating_sub(1), ..self },
             Weight::Medium => Self { others: others.saturating_sub(1), ..self },
             Weight::Large => {
-                Self { small, others: others.saturating_sub(1), large: large.saturating_sub(1) }
+                let (others, large) = (others.saturating_sub(1), large.saturating_sub(1));
+                Self { others, large, ..self }
             }
+            Weight::Image => Self { images: images.saturating_sub(1), ..self },
         }
     }
 }
@@ -74,6 +82,7 @@ impl State {
             small: self.all.small.saturating_sub(self.small),
             others: self.all.others.saturating_sub(self.medium + self.large),
             large: self.all.large.saturating_sub(self.large),
+            images: self.all.images.saturating_sub(self.images),
         }
     }
 
@@ -82,6 +91,7 @@ impl State {
             Weight::Small => &mut self.small,
             Weight::Medium => &mut self.medium,
             Weight::Large => &mut self.large,
+            Weight::Image => &mut self.images,
         }
     }
 }
@@ -90,8 +100,9 @@ impl Berths {
     /// Berths for so many small jobs, and for `others` of which some are kept for those of medium weight.
     pub fn new(small: usize, others: usize) -> Self {
         let kept = (others / 4).max(1);
-        let all = Room { small, others, large: others.saturating_sub(kept).max(1) };
-        Self(Arc::new(Mutex::new(State { all, small: 0, medium: 0, large: 0 })))
+        let large = others.saturating_sub(kept).max(1);
+        let all = Room { small, others, large, images: IMAGES };
+        Self(Arc::new(Mutex::new(State { all, small: 0, medium: 0, large: 0, images: 0 })))
     }
 
     /// What is free.
@@ -119,8 +130,17 @@ impl Berth {
 
     /// Makes it one for a job of this weight; `false` where there is no room for that.
     pub fn grow(&self, weight: Weight) -> bool {
+        self.change(weight, |mine| weight > mine)
+    }
+
+    /// Exchanges it for one of this weight, be that less; `false` where there is no room for that.
+    pub fn exchange(&self, weight: Weight) -> bool {
+        self.change(weight, |mine| weight != mine)
+    }
+
+    fn change(&self, weight: Weight, is_needed: impl FnOnce(Weight) -> bool) -> bool {
         let mut mine = self.weight.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(berths) = self.berths.as_ref().filter(|_| weight > *mine) else { return true };
+        let Some(berths) = self.berths.as_ref().filter(|_| is_needed(*mine)) else { return true };
         let mut state = berths.lock();
         *state.count(*mine) -= 1;
         let has_room = state.room().has(weight);
@@ -149,10 +169,10 @@ mod tests {
     fn a_quarter_is_kept_from_large_jobs_and_small_ones_have_their_own() {
         let berths = Berths::new(3, 8);
         let large: Vec<_> = (0..6).map(|_| berths.take(Weight::Large)).collect();
-        assert_eq!(berths.room(), Room { small: 3, others: 2, large: 0 });
+        assert_eq!(berths.room(), Room { small: 3, others: 2, large: 0, images: IMAGES });
         assert!(!berths.room().has(Weight::Large) && berths.room().has(Weight::Medium));
         drop(large);
-        assert_eq!(berths.room(), Room { small: 3, others: 8, large: 6 });
+        assert_eq!(berths.room(), Room { small: 3, others: 8, large: 6, images: IMAGES });
     }
 
     #[test]
@@ -162,11 +182,24 @@ mod tests {
         assert!(
             first.grow(Weight::Large) && first.grow(Weight::Large) && first.grow(Weight::Small)
         );
-        assert_eq!(berths.room(), Room { small: 1, others: 1, large: 0 });
+        assert_eq!(berths.room(), Room { small: 1, others: 1, large: 0, images: IMAGES });
         assert!(!second.grow(Weight::Large), "the other berth is kept");
         assert!(second.grow(Weight::Medium) && !second.grow(Weight::Large));
         drop((first, second));
-        assert_eq!(berths.room(), Room { small: 2, others: 2, large: 1 });
+        assert_eq!(berths.room(), Room { small: 2, others: 2, large: 1, images: IMAGES });
+    }
+
+    #[test]
+    fn an_image_job_that_carries_gives_its_place_to_another() {
+        let berths = Berths::new(1, 1);
+        let berth = berths.take(Weight::Image);
+        assert_eq!(berths.room().images, IMAGES - 1);
+        assert!(berth.exchange(Weight::Small) && berth.grow(Weight::Large));
+        assert_eq!(berths.room(), Room { small: 1, others: 0, large: 0, images: IMAGES });
+        let other = berths.take(Weight::Image);
+        assert!(other.exchange(Weight::Small) && !other.grow(Weight::Large));
+        assert!(berth.exchange(Weight::Image));
+        assert_eq!(berths.room(), Room { small: 0, others: 1, large: 1, images: IMAGES - 1 });
     }
 
     /// Between the look at the room and the claim a job may have grown.
@@ -186,7 +219,7 @@ mod tests {
         let berths = Berths::new(1, 1);
         let berth = berths.take(Weight::Small);
         assert!(berth.grow(Weight::Medium) && berth.grow(Weight::Large));
-        assert_eq!(berths.room(), Room { small: 1, others: 0, large: 0 });
+        assert_eq!(berths.room(), Room { small: 1, others: 0, large: 0, images: IMAGES });
         assert!(Berth::unbounded().grow(Weight::Large));
     }
 }

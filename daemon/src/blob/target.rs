@@ -29,6 +29,7 @@ use crate::model::{ObjectAddress, ObjectRef, PublishedObject};
 use crate::remote::Remote;
 
 const PUT: Operation = Operation::new("PutObject", "s3:PutObject");
+const DELETE: Operation = Operation::new("DeleteObject", "s3:DeleteObject");
 
 /// One key in S3, to be written.
 #[derive(Clone)]
@@ -146,6 +147,18 @@ impl S3Target {
     pub fn put_stalled(&self, how: &str) -> Error {
         let message = format!("the target {how}");
         Error::Unanswered(Box::new(Exchange { message, ..self.caller.asked(PUT) }))
+    }
+
+    /// Deletes the object, whatever it is; gives whether its bucket keeps it as an older version. What is gone
+    /// is no error.
+    ///
+    /// # Errors
+    /// The faults of a request.
+    pub async fn delete(&self) -> Result<bool, Error> {
+        let address = &self.caller.address;
+        let request = self.caller.client.delete_object().bucket(&address.bucket).key(&address.key);
+        let answer = self.caller.call(DELETE, request.send()).await?;
+        Ok(answer.delete_marker.unwrap_or_default())
     }
 
     /// S3 can say 200 and mean nothing by it: only an ETag proves that an object stands there.

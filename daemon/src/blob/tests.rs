@@ -1,7 +1,7 @@
 //! Both backends on a real server, and each odd habit on a scripted one.
 
 mod odd;
-mod server;
+pub(crate) mod server;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

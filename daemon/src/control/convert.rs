@@ -5,23 +5,31 @@
 
 mod fault;
 mod filter;
+mod image;
 mod job;
 mod prefix;
+mod preflight;
 mod status;
 mod submit;
 mod words;
 
 use std::fmt;
 
-pub use fault::{dry_run_failed, fault, limits_refused, listing_failed};
+pub use fault::{fault, limits_refused, listing_failed, side_failed};
 pub use filter::{job_filter, job_id};
+pub use image::listed;
 pub use job::{job, part_map, plan, progress, receipt, weight};
 pub use prefix::Prefix;
+pub use preflight::preflight;
 pub use status::{limits, limits_change, remote_limits, remote_status, state_counts};
 pub use submit::{priority, submission};
 pub use words::state;
 
-use crate::model::Timestamp;
+use super::engine::Place;
+use crate::model::{RemoteName, Timestamp};
+
+/// Tells where a remote is.
+pub type Places<'a> = dyn Fn(&RemoteName) -> Option<Place> + 'a;
 
 /// A field of a request that cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

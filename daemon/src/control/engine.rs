@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use crate::base::{InForce, Limits};
 use crate::ledger;
 use crate::model::{
-    Bandwidth, Failure, IfExists, JobId, Live, ObjectAddress, ObjectRef, RemoteName, Timestamp,
-    TransferSpec, Verify,
+    Bandwidth, Check, Failure, IfExists, Image, Job, JobId, Live, ObjectAddress, ObjectRef, Policy,
+    RemoteName, Submission, Tags, Timestamp, TransferSpec, Verify,
 };
 
 /// The rest of the daemon, as the service sees it.
@@ -20,12 +20,12 @@ pub trait Engine: Send + Sync + 'static {
     /// What the configuration decides where a request does not.
     fn defaults(&self) -> Defaults;
 
-    /// Whether the daemon could run this transfer at all: its remotes exist, and the like. Cheap:
-    /// it asks nobody.
+    /// Whether the daemon could run this job at all: its remotes exist, and the like. Cheap: it asks
+    /// nobody.
     ///
     /// # Errors
     /// One line for a person: the thing, the reason, the remedy.
-    fn check(&self, spec: &TransferSpec) -> Result<(), String>;
+    fn check(&self, submission: &Submission) -> Result<(), String>;
 
     /// The live figures of a job that runs in this daemon.
     fn live(&self, id: JobId) -> Option<Live>;
@@ -39,6 +39,22 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// What would end the job at once.
     async fn dry_run(&self, spec: &TransferSpec) -> Result<DryRun, Failure>;
+
+    /// Puts the value back that the alias of this job had before; gives its new version.
+    ///
+    /// # Errors
+    /// Where it does not name the job's image any more, had no value before, or cannot be written.
+    async fn roll_back_alias(&self, job: &Job) -> Result<u64, Failure>;
+
+    /// Tries what the job would need on both sides, and tells the least that it has to be allowed. Nothing
+    /// that lasts is changed.
+    async fn preflight(&self, submission: &Submission) -> (Vec<Check>, Vec<Policy>);
+
+    /// The account's own images of a remote that are asked for, newest first.
+    ///
+    /// # Errors
+    /// Where they cannot be had.
+    async fn list_images(&self, asked: &ImagesAsked) -> Result<Vec<Image>, Failure>;
 
     /// One page of the keys below a prefix, in the listing's order.
     ///
@@ -83,7 +99,7 @@ pub struct Defaults {
 }
 
 /// Where a remote is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
     pub partition: String,
     pub region: String,
@@ -106,6 +122,17 @@ pub struct DryRun {
     /// 0 when `skip` applies.
     pub bytes_to_send: u64,
     pub warnings: Vec<String>,
+}
+
+/// Which images are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImagesAsked {
+    pub remote: RemoteName,
+    /// EC2's globs; all of them have to match.
+    pub name: Option<String>,
+    pub tags: Tags,
+    /// So many at most.
+    pub latest: usize,
 }
 
 /// One page of a listing.

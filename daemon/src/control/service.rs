@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use causeway_proto::v1;
 use futures::Stream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::{TcpConnectInfo, UdsConnectInfo};
 use tonic::{Request, Response, Status, Streaming};
@@ -14,14 +14,14 @@ use tonic_health::server::HealthReporter;
 
 use super::convert::{self, Invalid};
 use super::engine::Engine;
-use super::{act, submit, watch};
+use super::{act, images, submit, watch};
 use crate::base::{chain, clock};
 use crate::ledger::{Filter, Ledger, Page};
-use crate::model::{Address, Change, Job, JobId, JobState};
+use crate::model::{Change, Job, JobId, JobState};
 
 /// Watches at once, all clients together.
 const WATCHES_MAX: usize = 64;
-/// Dry runs at once: each asks both sides.
+/// Dry runs and the like at once: each asks the sides.
 const DRY_RUNS_MAX: usize = 16;
 /// Jobs a page where a request does not say.
 const PAGE_SIZE: usize = 100;
@@ -63,15 +63,17 @@ impl Service {
         }
     }
 
+    /// Waits for its turn to ask the sides something.
+    pub(super) async fn ask_permit(&self) -> Result<SemaphorePermit<'_>, Status> {
+        // The semaphore is never closed.
+        self.dry_runs.acquire().await.map_err(|_| submit::stopping_status())
+    }
+
     /// A job as the API shows it: the ledger's word, with the live figures while it runs here.
     pub(super) fn show(&self, job: &Job) -> v1::Job {
         let running = job.state == JobState::Running;
         let live = running.then(|| self.engine.live(job.id)).flatten();
-        let place = match &job.spec.source {
-            Address::Object(object) => self.engine.place(&object.remote),
-            Address::Presigned(_) => None,
-        };
-        convert::job(job, live.as_ref(), place)
+        convert::job(job, live.as_ref(), &|remote| self.engine.place(remote))
     }
 
     /// One page of jobs, newest first. A filter that few jobs match reads many: off the runtime.
@@ -88,7 +90,7 @@ impl Service {
         Ok(listed?)
     }
 
-    fn job(&self, id: &str) -> Result<Job, Status> {
+    pub(super) fn job(&self, id: &str) -> Result<Job, Status> {
         let id = convert::job_id("job_id", id)?;
         Ok(self.ledger.get(id)?)
     }
@@ -134,7 +136,7 @@ impl Service {
 
     fn receipt(&self, request: &v1::GetReceiptRequest) -> Result<v1::Receipt, Status> {
         let job = self.job(&request.job_id)?;
-        job.receipt.as_ref().map(convert::receipt).ok_or_else(|| {
+        convert::receipt(&job, &|remote| self.engine.place(remote)).ok_or_else(|| {
             Status::failed_precondition(format!(
                 "job {} is {}: a receipt exists once it has succeeded",
                 job.id,
@@ -323,6 +325,28 @@ impl v1::control_server::Control for Service {
         request: Request<v1::GetReceiptRequest>,
     ) -> Result<Response<v1::Receipt>, Status> {
         self.receipt(request.get_ref()).map(Response::new)
+    }
+
+    async fn rollback_alias(
+        &self,
+        request: Request<v1::RollbackAliasRequest>,
+    ) -> Result<Response<v1::RollbackAliasResponse>, Status> {
+        let actor = actor(&request);
+        images::roll_back_alias(self, request.get_ref(), &actor).await.map(Response::new)
+    }
+
+    async fn preflight(
+        &self,
+        request: Request<v1::PreflightRequest>,
+    ) -> Result<Response<v1::PreflightResponse>, Status> {
+        images::preflight(self, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_images(
+        &self,
+        request: Request<v1::ListImagesRequest>,
+    ) -> Result<Response<v1::ListImagesResponse>, Status> {
+        images::list(self, request.into_inner()).await.map(Response::new)
     }
 
     async fn status(

@@ -139,7 +139,7 @@ impl Listing {
 
 /// Whether the submission is taken now at all.
 async fn check(service: &Service, submission: &Submission, dry_run: bool) -> Result<(), Status> {
-    service.engine.check(&submission.spec).map_err(Status::invalid_argument)?;
+    service.engine.check(submission).map_err(Status::invalid_argument)?;
     if dry_run {
         return Ok(());
     }
@@ -171,10 +171,13 @@ async fn accept(
 }
 
 async fn plan(service: &Service, submission: &Submission) -> Result<v1::SubmitResponse, Status> {
-    // The semaphore is never closed.
-    let _permit = service.dry_runs.acquire().await.map_err(|_| stopping_status())?;
-    let run = service.engine.dry_run(&submission.spec).await;
-    let run = run.map_err(|failure| convert::dry_run_failed(&failure))?;
+    let _permit = service.ask_permit().await?;
+    let Some(spec) = submission.spec.as_ref().filter(|_| submission.image.is_none()) else {
+        let message = "an image job has no plan beforehand: ask for its preflight";
+        return Err(Status::invalid_argument(message));
+    };
+    let run = service.engine.dry_run(spec).await;
+    let run = run.map_err(|failure| convert::side_failed(&failure))?;
     Ok(v1::SubmitResponse { plan: Some(convert::plan(&run)), ..Default::default() })
 }
 

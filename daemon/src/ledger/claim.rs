@@ -28,6 +28,7 @@ fn permitted(room: Room) -> impl Iterator<Item = Lane> {
         (room.has(Weight::Small), Lane::Small),
         (room.has(Weight::Medium), Lane::Medium),
         (room.has(Weight::Large), Lane::Large),
+        (room.has(Weight::Image), Lane::Image),
     ];
     lanes.into_iter().filter_map(|(open, lane)| open.then_some(lane))
 }

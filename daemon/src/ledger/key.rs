@@ -18,6 +18,7 @@ pub(super) enum Lane {
     Small = 1,
     Medium = 2,
     Large = 3,
+    Image = 4,
 }
 
 impl Lane {
@@ -27,6 +28,7 @@ impl Lane {
             (Intent::Run | Intent::Pause, Weight::Small) => Self::Small,
             (Intent::Run | Intent::Pause, Weight::Medium) => Self::Medium,
             (Intent::Run | Intent::Pause, Weight::Large) => Self::Large,
+            (Intent::Run | Intent::Pause, Weight::Image) => Self::Image,
         }
     }
 }

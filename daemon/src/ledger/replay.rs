@@ -94,6 +94,9 @@ impl<'a> Replay<'a> {
         if let Some(transfer) = entry.field::<TransferState>("transfer")? {
             job.transfer = transfer;
         }
+        if let (Some(image), Some(progress)) = (&mut job.image, entry.field("image")?) {
+            image.progress = progress;
+        }
         job.failure = entry.field("failure")?;
         job.receipt = entry.field("receipt")?;
         self.put(&before, &job)?;

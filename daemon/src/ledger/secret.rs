@@ -16,14 +16,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Error, store};
-use crate::model::{Address, JobId};
+use crate::model::{Address, JobId, TransferSpec};
 
 /// The directory's name in the data directory.
 pub(super) const DIR: &str = "secrets";
 
-/// What of this source is a secret; `None` where nothing is.
-pub(super) fn of(source: &Address) -> Option<&str> {
-    match source {
+/// What of this transfer is a secret; `None` where nothing is.
+pub(super) fn of(spec: Option<&TransferSpec>) -> Option<&str> {
+    match &spec?.source {
         Address::Object(_) => None,
         Address::Presigned(url) => url.expose().query(),
     }

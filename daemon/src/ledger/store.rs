@@ -38,7 +38,10 @@ use crate::model::{Job, JobId};
 /// The daemon as a whole stays below 160 MiB resident. sled's page table comes on top of this, at
 /// about 50 MiB for 200,000 jobs; four times the cache made nothing faster.
 const CACHE_BYTES: u64 = 16 << 20;
-const SCHEMA: u32 = 4;
+/// 5 has image jobs, which 4 could not read.
+const SCHEMA: u32 = 5;
+/// The oldest whose records are read as they are; it becomes this one.
+const SCHEMA_READ_MIN: u32 = 4;
 const SCHEMA_KEY: &str = "schema";
 const SEAL_KEY: &[u8] = b"seal";
 /// A daemon that is being restarted may find the lock of the one before it for a moment.
@@ -177,16 +180,19 @@ impl Store {
             self.read(Table::Meta, SCHEMA_KEY.as_bytes(), || "schema".into())?;
         match found {
             Some(SCHEMA) => Ok(()),
+            Some(SCHEMA_READ_MIN..SCHEMA) => self.write_schema(),
             Some(found) => Err(Error::Schema { found, known: SCHEMA }),
-            None if self.tree(Table::Jobs).is_empty() => {
-                let mut writes = Writes::default();
-                let value = record::encode(&SCHEMA, || "schema".into())?;
-                writes.put(Table::Meta, SCHEMA_KEY.as_bytes(), value);
-                self.stage(writes);
-                self.commit()
-            }
+            None if self.tree(Table::Jobs).is_empty() => self.write_schema(),
             None => Err(Error::corrupt("there are jobs, but no schema version")),
         }
+    }
+
+    fn write_schema(&self) -> Result<(), Error> {
+        let mut writes = Writes::default();
+        let value = record::encode(&SCHEMA, || "schema".into())?;
+        writes.put(Table::Meta, SCHEMA_KEY.as_bytes(), value);
+        self.stage(writes);
+        self.commit()
     }
 
     /// For range scans of what is committed.

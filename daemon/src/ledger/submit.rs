@@ -8,7 +8,7 @@ use super::flush::Ticket;
 use super::secret::Entering;
 use super::store::{self, Table};
 use super::{Error, Ledger, answered, clock, integrity, is_over, key, secret};
-use crate::model::{Job, JobId, Submission, TransferSpec};
+use crate::model::{Job, JobId, Submission};
 
 /// A submission that is durable.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +33,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::KeyReused`] where the key is known for another spec.
     pub async fn submit(&self, submission: Submission, actor: &str) -> Result<Submitted, Error> {
-        let Some(secret) = secret::of(&submission.spec.source).map(str::to_owned) else {
+        let Some(secret) = secret::of(submission.spec.as_ref()).map(str::to_owned) else {
             return answered(self.enter_submission(submission, None, actor)).await;
         };
         let id = self.reserve_id()?;
@@ -69,7 +69,7 @@ impl Ledger {
             return;
         }
         self.inner.secrets.settle(id, || match self.get(id) {
-            Ok(job) => is_over(&job) && secret::of(&job.spec.source).is_some(),
+            Ok(job) => is_over(&job) && secret::of(job.spec.as_ref()).is_some(),
             Err(Error::NoSuchJob(_)) => true,
             // Nothing is known of the job, so nothing is thrown away.
             Err(_) => false,
@@ -93,7 +93,7 @@ impl Ledger {
             entry = entry.with("secret", &format!("{}/{id}", secret::DIR))?;
         }
         if let Some(key) = submission.idempotency_key.clone() {
-            let spec = fingerprint(&submission.spec)?;
+            let spec = fingerprint(&submission)?;
             let what = || "an idempotency key".to_owned();
             if let Some(used) = desk.store.read::<KeyUse>(Table::Keys, key.as_bytes(), what)? {
                 if used.spec != spec {
@@ -116,8 +116,12 @@ impl Ledger {
     }
 }
 
-fn fingerprint(spec: &TransferSpec) -> Result<String, Error> {
-    let json = serde_json::to_vec(spec)
-        .map_err(|error| Error::corrupt(format!("the spec has no JSON: {error}")))?;
+/// What tells one specification from another: of a transfer its spec alone, as it has always been.
+fn fingerprint(submission: &Submission) -> Result<String, Error> {
+    let json = match &submission.image {
+        None => serde_json::to_vec(&submission.spec),
+        Some(image) => serde_json::to_vec(&(image, &submission.spec)),
+    };
+    let json = json.map_err(|error| Error::corrupt(format!("the spec has no JSON: {error}")))?;
     Ok(hex::encode(integrity::blake3(&json)))
 }

@@ -23,8 +23,8 @@ use crate::model::{
 };
 
 const LEASE: Duration = Duration::from_secs(60);
-const ANY: Room = Room { small: 1, others: 1, large: 1 };
-const SMALL: Room = Room { small: 1, others: 0, large: 0 };
+const ANY: Room = Room { small: 1, others: 1, large: 1, images: 0 };
+const SMALL: Room = Room { small: 1, others: 0, large: 0, images: 0 };
 
 /// Counts the cycles of the group commit.
 #[derive(Debug, Default)]
@@ -172,11 +172,11 @@ fn receipt(job: &Job) -> Receipt {
     Receipt {
         job_id: job.id,
         kind: job.kind,
-        source: side(),
-        target: side(),
+        source: Some(side()),
+        target: Some(side()),
         blake3: "00".into(),
         crc64nvme: "AA".into(),
-        verified_by: crate::model::VerifiedBy::Readback,
+        verified_by: Some(crate::model::VerifiedBy::Readback),
         parts: 1,
         part_size: 1,
         bytes_sent: 1,

@@ -22,7 +22,7 @@ use super::store::{self, Table};
 use super::{Error, Ledger, record};
 use crate::base::clock;
 use crate::integrity;
-use crate::model::{Job, JobId, ObjectAddress, Timestamp, TransferState, UploadId};
+use crate::model::{Illegal, Job, JobId, ObjectAddress, Timestamp, TransferState, UploadId};
 
 /// An upload that a job began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub struct BegunUpload {
 impl BegunUpload {
     fn of(job: &Job) -> Option<Self> {
         let upload = job.transfer.upload()?.clone();
-        Some(Self { job: job.id, target: job.spec.target.clone(), upload })
+        Some(Self { job: job.id, target: job.spec.as_ref()?.target.clone(), upload })
     }
 
     fn key(&self) -> [u8; 32] {
@@ -96,7 +96,9 @@ impl Ledger {
     pub async fn ask_upload(&self, id: JobId, token: u64) -> Result<Option<AskedUpload>, Error> {
         let (asked, is_first, ticket) = {
             let mut book = self.book()?;
-            let target = self.leased(id, token)?.spec.target;
+            let nothing = Illegal { change: "begin an upload of", why: "carries no object" };
+            let spec = self.leased(id, token)?.spec;
+            let target = spec.ok_or(Error::Illegal { id, source: nothing })?.target;
             let asked = AskedUpload { job: id, target, at: clock::now() };
             let is_first = self.asked(id)?.is_none();
             let mut draft = Draft::default();

@@ -34,8 +34,10 @@ pub enum NotAnAddress {
     KeyControl,
     #[error("the presigned URL is not usable: {0}")]
     Url(&'static str),
-    #[error("'{0}' is an image: image jobs are not part of this version, name its .bin object")]
+    #[error("'{0}' is an image: store or migrate it, or name its .bin object")]
     Image(String),
+    #[error("'{0}' is not an image: expected REMOTE:ami-… with 8 or 17 hexadecimal digits")]
+    NotAnImage(String),
 }
 
 /// The name of a remote, a key of `[remotes]` in the configuration.
@@ -142,7 +144,10 @@ impl FromStr for ObjectAddress {
 
 /// S3's rules for general purpose buckets.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
-fn check_bucket(bucket: &str) -> Result<(), NotAnAddress> {
+///
+/// # Errors
+/// Where it is not a legal name.
+pub fn check_bucket(bucket: &str) -> Result<(), NotAnAddress> {
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
     let mut chars = bucket.chars();
@@ -161,7 +166,7 @@ fn check_key(key: &str) -> Result<(), NotAnAddress> {
 }
 
 /// What an error shows of a text that it could not read.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(120).collect()
 }
 

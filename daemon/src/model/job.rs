@@ -17,8 +17,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Failure, JobId, Labels, ObjectDigest, PartNumber, PartPlan, PinnedObject, PublishedObject,
-    Receipt, Submission, Timestamp, TransferSpec, UploadId,
+    Failure, ImageWork, JobId, Labels, ObjectDigest, PartNumber, PartPlan, PinnedObject,
+    PublishedObject, Receipt, Step, Submission, Timestamp, TransferSpec, UploadId,
 };
 
 /// A job that carries more than this is a large one.
@@ -32,13 +32,21 @@ pub enum Weight {
     /// Up to 1 GiB, in parts.
     Medium,
     Large,
+    /// None for now: EC2 works, or something else than bytes is moved.
+    Image,
 }
 
-/// What a job does. Image jobs come beside it.
+/// What a job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobKind {
     Transfer,
+    /// An image becomes an object.
+    Store,
+    /// An object becomes an image.
+    Restore,
+    /// Store, transfer, restore, alias.
+    Migrate,
 }
 
 impl JobKind {
@@ -46,6 +54,9 @@ impl JobKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Transfer => "transfer",
+            Self::Store => "store",
+            Self::Restore => "restore",
+            Self::Migrate => "migrate",
         }
     }
 }
@@ -85,23 +96,32 @@ impl JobState {
     }
 }
 
-/// What a running job is doing; derived from its [`TransferState`].
+/// What a running job is doing; derived from how far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
+    /// EC2 writes the image's object.
+    Storing,
     Planning,
     Transferring,
     Sealing,
     Verifying,
+    /// EC2 makes an image of the object.
+    Restoring,
+    /// The alias, and what is asked for after it.
+    Aliasing,
 }
 
 impl Stage {
     /// The word used in the API.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Storing => "storing",
             Self::Planning => "planning",
             Self::Transferring => "transferring",
             Self::Sealing => "sealing",
             Self::Verifying => "verifying",
+            Self::Restoring => "restoring",
+            Self::Aliasing => "aliasing",
         }
     }
 }
@@ -147,6 +167,8 @@ pub struct Live {
     pub bytes_per_second: u64,
     /// The parts under way, with the number of this attempt from 1.
     pub parts_active: Vec<(PartNumber, u32)>,
+    /// How far EC2 is with what it does now, 0 to 100.
+    pub percent: Option<u8>,
 }
 
 /// What a person asked of a job and its worker has yet to do.
@@ -236,11 +258,16 @@ pub struct Job {
     /// Counts the durable changes of this job, from 1. Parts do not count.
     pub revision: u64,
     pub state: JobState,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub intent: Intent,
-    pub spec: TransferSpec,
+    /// The object that it carries; `None` for an image job that carries none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<TransferSpec>,
+    /// Of an image job alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Box<ImageWork>>,
     pub priority: i32,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub labels: Labels,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
@@ -252,13 +279,13 @@ pub struct Job {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
     /// Times a worker took it up.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub attempts: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub transfer: TransferState,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub progress: Progress,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -268,16 +295,22 @@ pub struct Job {
     pub receipt: Option<Receipt>,
 }
 
+/// What a record leaves out: a million of them are read at every start.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 impl Job {
     /// A job as it is first written.
     pub fn submitted(id: JobId, submission: Submission, actor: String, now: Timestamp) -> Self {
         Self {
             id,
-            kind: JobKind::Transfer,
+            kind: submission.kind(),
             revision: 1,
             state: JobState::Queued,
             intent: Intent::Run,
             spec: submission.spec,
+            image: submission.image.map(|spec| Box::new(ImageWork::new(spec))),
             priority: submission.priority,
             labels: submission.labels,
             idempotency_key: submission.idempotency_key,
@@ -300,8 +333,26 @@ impl Job {
         self.transfer.planned().map(|(source, _)| source.size)
     }
 
-    /// How much it is to carry, as far as that is known.
+    /// What an image job is to do next; `None` for a transfer.
+    pub fn step(&self) -> Option<Step> {
+        self.image.as_ref().map(|image| image.step(self.spec.is_some()))
+    }
+
+    /// What a worker does while the job stands where it stands.
+    pub fn stage(&self) -> Stage {
+        match self.step() {
+            None | Some(Step::Carry) => self.transfer.stage(),
+            Some(Step::Describe | Step::Store) => Stage::Storing,
+            Some(Step::Restore) => Stage::Restoring,
+            Some(Step::Alias | Step::Chore(_) | Step::Done) => Stage::Aliasing,
+        }
+    }
+
+    /// How much it is to carry now, as far as that is known.
     pub fn weight(&self) -> Weight {
+        if self.step().is_some_and(|step| step != Step::Carry) {
+            return Weight::Image;
+        }
         match self.transfer.planned() {
             Some((_, plan)) if plan.is_single_put() => Weight::Small,
             Some((source, _)) if source.size > LARGE_BYTES => Weight::Large,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobId, JobKind, Timestamp};
+use super::{Job, JobId, JobKind, Timestamp};
 
 /// Which proof was possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,13 +47,20 @@ pub struct ObjectRef {
 pub struct Receipt {
     pub job_id: JobId,
     pub kind: JobKind,
-    pub source: ObjectRef,
-    pub target: ObjectRef,
-    /// What `b3sum` prints. Empty where `skip` found the same object by its checksum and read nothing.
+    /// What was read; `None` for a store that carried nothing on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ObjectRef>,
+    /// What was written, by us or by EC2; `None` for a restore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<ObjectRef>,
+    /// What `b3sum` prints. Empty where `skip` found the same object by its checksum and read nothing, and
+    /// where nothing was carried.
     pub blake3: String,
-    /// Base64 of the big-endian value, as S3 writes it.
+    /// Base64 of the big-endian value, as S3 writes it. Empty where nothing was carried.
     pub crc64nvme: String,
-    pub verified_by: VerifiedBy,
+    /// `None` where nothing was carried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_by: Option<VerifiedBy>,
     /// 0 with a single PutObject.
     pub parts: u16,
     /// Bytes.
@@ -65,4 +72,27 @@ pub struct Receipt {
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
     pub daemon_version: String,
+}
+
+impl Receipt {
+    /// What is known of the job whatever it did, at its end.
+    pub fn blank(job: &Job, now: Timestamp, daemon_version: &str) -> Self {
+        Self {
+            job_id: job.id,
+            kind: job.kind,
+            source: None,
+            target: None,
+            blake3: String::new(),
+            crc64nvme: String::new(),
+            verified_by: None,
+            parts: 0,
+            part_size: 0,
+            bytes_sent: 0,
+            attempts: job.attempts,
+            submitted_at: job.submitted_at,
+            started_at: job.started_at.unwrap_or(now),
+            finished_at: now,
+            daemon_version: daemon_version.to_owned(),
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Encryption, ObjectAddress};
+use super::{Address, Encryption, ImageSpec, JobKind, ObjectAddress};
 
 /// S3's limit on object tags.
 pub const TAGS_MAX: usize = 10;
@@ -78,10 +78,14 @@ impl TransferSpec {
     }
 }
 
-/// A transfer and how to queue it.
+/// What a job is to do, and how to queue it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
-    pub spec: TransferSpec,
+    /// The object that it carries; always there without `image`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<TransferSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageSpec>,
     /// -100 to 100; higher runs first.
     pub priority: i32,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -93,7 +97,26 @@ pub struct Submission {
 impl Submission {
     /// The transfer, without priority, label or key.
     pub fn new(spec: TransferSpec) -> Self {
-        Self { spec, priority: 0, labels: Labels::new(), idempotency_key: None }
+        Self::of(Some(spec), None)
+    }
+
+    /// The image job, which carries an object of `spec`; without priority, label or key.
+    pub fn image(image: ImageSpec, spec: Option<TransferSpec>) -> Self {
+        Self::of(spec, Some(image))
+    }
+
+    fn of(spec: Option<TransferSpec>, image: Option<ImageSpec>) -> Self {
+        Self { spec, image, priority: 0, labels: Labels::new(), idempotency_key: None }
+    }
+
+    /// What a job of it does.
+    pub fn kind(&self) -> JobKind {
+        match &self.image {
+            None => JobKind::Transfer,
+            Some(ImageSpec { restore: None, .. }) => JobKind::Store,
+            Some(ImageSpec { store: None, .. }) => JobKind::Restore,
+            Some(ImageSpec { .. }) => JobKind::Migrate,
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::job::Progress;
 use super::{
-    Failure, Intent, Job, JobState, Lease, ObjectDigest, PartPlan, PinnedObject, PublishedObject,
-    Receipt, Timestamp, TransferState, UploadId,
+    Failure, ImageFact, ImageWork, Intent, Job, JobState, Lease, ObjectDigest, PartPlan,
+    PinnedObject, PublishedObject, Receipt, Timestamp, TransferState, UploadId,
 };
 
 /// One change. The first group is asked for by people (the
@@ -15,6 +15,8 @@ pub enum Change {
     Cancel,
     Retry,
     Reprioritize(i32),
+    /// The alias of a job that succeeded has the value of before again.
+    RollBackAlias,
     /// A failed job lets go of what it uploaded: nobody retried it for too long.
     Expire,
 
@@ -33,6 +35,8 @@ pub enum Change {
     Seal(ObjectDigest),
     /// S3 said yes.
     Publish(PublishedObject),
+    /// An image job came a step further.
+    Image(ImageFact),
     Warn(String),
     /// The proof holds.
     Succeed(Box<Receipt>),
@@ -58,6 +62,7 @@ impl Change {
             Self::Cancel => "cancel",
             Self::Retry => "retry",
             Self::Reprioritize(_) => "reprioritize",
+            Self::RollBackAlias => "roll back the alias of",
             Self::Expire => "expire",
             Self::Claim(_) => "claim",
             Self::Renew(_) => "renew",
@@ -65,6 +70,7 @@ impl Change {
             Self::Upload(_) => "upload",
             Self::Seal(_) => "seal",
             Self::Publish(_) => "publish",
+            Self::Image(fact) => fact.as_str(),
             Self::Warn(_) => "warn",
             Self::Succeed(_) => "succeed",
             Self::Fail { .. } => "fail",
@@ -108,6 +114,7 @@ impl Job {
                 self.priority = priority;
                 Ok(())
             }
+            Change::RollBackAlias => self.roll_back_alias(),
             Change::Expire => self.expire(),
             Change::Claim(lease) => self.claim(lease, now),
             worker => {
@@ -226,6 +233,10 @@ impl Job {
     fn work(&mut self, change: Change, now: Timestamp) -> Result<(), &'static str> {
         match change {
             Change::Renew(lease) => self.lease = Some(lease),
+            Change::Image(fact) => {
+                let image = self.image.as_mut().ok_or("is about no image")?;
+                return image.progress.take(fact, now);
+            }
             Change::Warn(warning) => self.warn(warning),
             Change::Succeed(receipt) => {
                 self.failure = None;
@@ -298,7 +309,27 @@ impl Job {
         Ok(())
     }
 
+    fn roll_back_alias(&mut self) -> Result<(), &'static str> {
+        let progress = self.image.as_mut().map(|image| &mut image.progress);
+        match progress.filter(|progress| progress.aliased.is_some()) {
+            None => Err("has written no alias"),
+            Some(_) if self.state != JobState::Succeeded => Err("has not succeeded"),
+            Some(progress) if progress.alias_rolled_back => {
+                Err("has its alias rolled back already")
+            }
+            Some(progress) => {
+                progress.alias_rolled_back = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// The transfer begins anew; one that an image job is done with is not made again.
     fn restart(&mut self) {
+        let is_carried = |image: &ImageWork| image.progress.carried.is_some();
+        if self.image.as_deref().is_some_and(is_carried) {
+            return;
+        }
         self.transfer = TransferState::Unplanned;
         self.progress = Progress { bytes_sent: self.progress.bytes_sent, ..Progress::default() };
     }

@@ -25,6 +25,7 @@ pub struct Snapshot {
     /// Jobs that run now, and no others.
     pub active_jobs: Vec<JobBytes>,
     pub concurrency_limits: Vec<ConcurrencyLimit>,
+    pub image_quotas: Vec<QuotaUsed>,
     /// By remote, where the credentials in use expire.
     pub credentials_expiry: Vec<(String, Timestamp)>,
 }
@@ -44,6 +45,15 @@ pub struct ConcurrencyLimit {
     pub remote: String,
     pub direction: Direction,
     pub parts: u64,
+}
+
+/// What is in progress of one kind of image task.
+#[derive(Debug, Clone)]
+pub struct QuotaUsed {
+    pub remote: String,
+    /// `store` or `restore`.
+    pub kind: &'static str,
+    pub gb: u64,
 }
 
 /// The snapshot as metrics. Made anew each time: two scrapes at once see two whole sets.
@@ -110,6 +120,14 @@ fn remotes(snapshot: &Snapshot) -> Result<Vec<MetricFamily>, Error> {
         let labels = [limit.remote.as_str(), limit.direction.as_str()];
         limits.with_label_values(&labels).set(signed(limit.parts));
     }
+    let quotas = gauges(
+        "causeway_image_quota_used_gb",
+        "The sizes of the image tasks in progress, as far as they are known.",
+        &["remote", "kind"],
+    )?;
+    for quota in &snapshot.image_quotas {
+        quotas.with_label_values(&[quota.remote.as_str(), quota.kind]).set(signed(quota.gb));
+    }
     let expiry = GaugeVec::new(
         Opts::new(
             "causeway_credentials_expiry_timestamp_seconds",
@@ -120,7 +138,7 @@ fn remotes(snapshot: &Snapshot) -> Result<Vec<MetricFamily>, Error> {
     for (remote, at) in &snapshot.credentials_expiry {
         expiry.with_label_values(&[remote]).set(Duration::from_millis(at.0).as_secs_f64());
     }
-    Ok(collected(&limits).into_iter().chain(collected(&expiry)).collect())
+    Ok([collected(&limits), collected(&quotas), collected(&expiry)].concat())
 }
 
 fn gauges(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {

@@ -19,6 +19,7 @@ const NAMES: &[(&str, &str)] = &[
     ("causeway_bytes_total", "counter"),
     ("causeway_concurrency_limit", "gauge"),
     ("causeway_credentials_expiry_timestamp_seconds", "gauge"),
+    ("causeway_image_quota_used_gb", "gauge"),
     ("causeway_job_bytes_done", "gauge"),
     ("causeway_job_bytes_total", "gauge"),
     ("causeway_jobs", "gauge"),
@@ -75,6 +76,7 @@ fn snapshot() -> Snapshot {
             direction: Direction::Read,
             parts: 64,
         }],
+        image_quotas: vec![QuotaUsed { remote: "gov".into(), kind: "restore", gb: 300 }],
         credentials_expiry: vec![("gov".into(), Timestamp(1_767_326_645_500))],
     }
 }
@@ -141,6 +143,7 @@ fn every_name_of_the_contract_is_exposed_with_its_type_and_labels() {
         ("causeway_memory_used_bytes", 4096.0),
         ("causeway_concurrency_limit{direction=\"read\",remote=\"gov\"}", 64.0),
         ("causeway_credentials_expiry_timestamp_seconds{remote=\"gov\"}", 1_767_326_645.5),
+        ("causeway_image_quota_used_gb{kind=\"restore\",remote=\"gov\"}", 300.0),
         (&format!("causeway_job_bytes_done{{job=\"{job}\"}}"), 10.0),
         (&format!("causeway_job_bytes_total{{job=\"{job}\"}}"), 20.0),
     ] {

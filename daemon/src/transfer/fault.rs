@@ -24,7 +24,7 @@ pub enum Fault {
 
 impl Fault {
     /// A failure after which the parts are still good.
-    pub(super) fn failed(failure: Failure) -> Self {
+    pub fn failed(failure: Failure) -> Self {
         Self::Failed { failure: Box::new(failure), restart: false }
     }
 

@@ -33,6 +33,8 @@ struct State {
     peers: Peers,
     /// What went wrong last, and the bytes that had passed by then.
     trouble: Option<(u64, String)>,
+    /// How far EC2 is with what it does for the job.
+    percent: Option<u8>,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,7 @@ struct Active {
 
 /// While it lives, the job is seen to wait.
 #[derive(Debug)]
-pub(super) struct Waiting<'a>(&'a LiveTransfer, u64);
+pub struct Waiting<'a>(&'a LiveTransfer, u64);
 
 /// While it lives, the part is seen to be under way.
 #[derive(Debug)]
@@ -82,6 +84,7 @@ impl LiveTransfer {
             bytes_done: self.acknowledged.load(Ordering::Relaxed) + under_way,
             bytes_per_second: self.meter.per_second(),
             parts_active,
+            percent: state.percent,
         }
     }
 
@@ -94,7 +97,13 @@ impl LiveTransfer {
         self.acknowledged.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn wait(&self, reason: WaitReason, detail: String) -> Waiting<'_> {
+    /// How far EC2 is, 0 to 100; `None` while it does nothing for the job.
+    pub fn at_percent(&self, percent: Option<u8>) {
+        self.lock().percent = percent;
+    }
+
+    /// Shows that the job waits, while the answer lives.
+    pub fn wait(&self, reason: WaitReason, detail: String) -> Waiting<'_> {
         let mut state = self.lock();
         let id = state.next_wait;
         state.next_wait += 1;
@@ -103,7 +112,7 @@ impl LiveTransfer {
     }
 
     /// Something went wrong that is tried again. It is told until bytes move in earnest.
-    pub(super) fn trouble(&self, failure: String) {
+    pub fn trouble(&self, failure: String) {
         self.lock().trouble = Some((self.meter.total(), failure));
     }
 

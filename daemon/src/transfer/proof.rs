@@ -188,7 +188,7 @@ impl Transfer {
         Receipt {
             blake3: digest.blake3_hex(),
             crc64nvme: digest.crc64nvme_base64(),
-            target: self.target.describe(target, source.size),
+            target: Some(self.target.describe(target, source.size)),
             parts: plan.parts(),
             part_size: plan.part_size(),
             bytes_sent: job.progress.bytes_sent + small,
@@ -201,30 +201,16 @@ impl Transfer {
         let source = &draft.source;
         Receipt {
             crc64nvme: source.crc64nvme.map(crc64nvme_to_base64).unwrap_or_default(),
-            target: self.target.describe(&existing.published(), existing.size),
+            target: Some(self.target.describe(&existing.published(), existing.size)),
             ..self.blank_receipt(job, source, VerifiedBy::S3Checksum)
         }
     }
 
     fn blank_receipt(&self, job: &Job, source: &PinnedObject, verified_by: VerifiedBy) -> Receipt {
-        let now = clock::now();
-        let source = self.source.describe(source);
         Receipt {
-            job_id: job.id,
-            kind: job.kind,
-            target: source.clone(),
-            source,
-            blake3: String::new(),
-            crc64nvme: String::new(),
-            verified_by,
-            parts: 0,
-            part_size: 0,
-            bytes_sent: 0,
-            attempts: job.attempts,
-            submitted_at: job.submitted_at,
-            started_at: job.started_at.unwrap_or(now),
-            finished_at: now,
-            daemon_version: env!("CARGO_PKG_VERSION").to_owned(),
+            source: Some(self.source.describe(source)),
+            verified_by: Some(verified_by),
+            ..Receipt::blank(job, clock::now(), env!("CARGO_PKG_VERSION"))
         }
     }
 }

@@ -17,8 +17,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use super::{Fault, Transfer};
-use crate::base::{Backoff, Measure};
+use super::{Fault, LiveTransfer, Stop, Transfer};
+use crate::base::{Backoff, Measure, SharedObserver};
 use crate::blob;
 use crate::model::{Failure, FailureClass, Side, WaitReason};
 
@@ -64,6 +64,37 @@ impl Budget {
     }
 }
 
+/// Who waits between two tries, where everybody can see why.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience<'a> {
+    pub observer: &'a SharedObserver,
+    pub live: &'a LiveTransfer,
+    pub stop: &'a Stop,
+}
+
+impl Patience<'_> {
+    /// Waits before the next try of what `remote` refused.
+    ///
+    /// # Errors
+    /// [`Fault::Stopped`].
+    pub async fn pause(
+        self,
+        remote: &str,
+        failure: &Failure,
+        pause: Duration,
+    ) -> Result<(), Fault> {
+        self.observer.record(Measure::Retry { remote, class: failure.class });
+        tracing::info!(%failure, class = failure.class.as_str(), ?pause, "trying again");
+        let reason = match failure.class {
+            FailureClass::Credentials => WaitReason::Credentials,
+            _ => WaitReason::Retry,
+        };
+        self.live.trouble(failure.to_string());
+        let _waiting = self.live.wait(reason, failure.to_string());
+        self.stop.or_soon(tokio::time::sleep(pause)).await
+    }
+}
+
 impl Transfer {
     /// Asks until it is answered, the budget is spent, or the transfer is told to stop.
     pub(super) async fn retrying<T, F>(
@@ -98,15 +129,8 @@ impl Transfer {
             Side::Source => self.source.name(),
             Side::Target => self.target.name(),
         };
-        self.observer.record(Measure::Retry { remote, class: failure.class });
-        tracing::info!(%failure, class = failure.class.as_str(), ?pause, "trying again");
-        let reason = match failure.class {
-            FailureClass::Credentials => WaitReason::Credentials,
-            _ => WaitReason::Retry,
-        };
-        self.live.trouble(failure.to_string());
-        let _waiting = self.live.wait(reason, failure.to_string());
-        self.stop.or_soon(tokio::time::sleep(pause)).await
+        let patience = Patience { observer: &self.observer, live: &self.live, stop: &self.stop };
+        patience.pause(remote, failure, pause).await
     }
 }
 

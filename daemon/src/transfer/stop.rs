@@ -36,12 +36,12 @@ impl Stop {
     }
 
     /// Runs `work` unless it is told to stop, soon or now.
-    pub(super) async fn or_soon<T>(&self, work: impl Future<Output = T>) -> Result<T, Fault> {
+    pub async fn or_soon<T>(&self, work: impl Future<Output = T>) -> Result<T, Fault> {
         self.soon.run_until_cancelled(work).await.ok_or(Fault::Stopped)
     }
 
     /// Runs `work` unless it is told to stop now.
-    pub(super) async fn or_now<T>(&self, work: impl Future<Output = T>) -> Result<T, Fault> {
+    pub async fn or_now<T>(&self, work: impl Future<Output = T>) -> Result<T, Fault> {
         self.now.run_until_cancelled(work).await.ok_or(Fault::Stopped)
     }
 }

@@ -30,7 +30,7 @@ const PACKAGES: [(&str, bool); 6] = [
 
 /// The modules of the daemon that may know a library. A new line, or a new name in one, is a design
 /// decision: say why in the commit.
-const ONLY_KNOWN_TO: [(&str, &[&str]); 10] = [
+const ONLY_KNOWN_TO: [(&str, &[&str]); 12] = [
     ("governor", &["base"]),
     ("blake3", &["integrity"]),
     ("crc_fast", &["integrity"]),
@@ -38,6 +38,8 @@ const ONLY_KNOWN_TO: [(&str, &[&str]); 10] = [
     ("aws_config", &["remote"]),
     ("aws_sdk_s3", &["blob"]),
     ("reqwest", &["blob"]),
+    ("aws_sdk_ec2", &["image"]),
+    ("aws_sdk_ssm", &["image"]),
     ("tonic", &["control", "app"]),
     ("prometheus", &["telemetry"]),
     ("toml", &["config"]),

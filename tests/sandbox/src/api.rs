@@ -125,7 +125,7 @@ impl Refused {
 }
 
 /// The operations that are known here; all that is counted and scripted has one of these names.
-const OPERATIONS: [&str; 23] = [
+const OPERATIONS: [&str; 24] = [
     "CreateStoreImageTask",
     "DescribeStoreImageTasks",
     "CreateRestoreImageTask",
@@ -133,6 +133,7 @@ const OPERATIONS: [&str; 23] = [
     "DescribeSnapshots",
     "CreateTags",
     "DescribeTags",
+    "DescribeImageAttribute",
     "EnableImageDeprecation",
     "DisableImageDeprecation",
     "DisableImage",

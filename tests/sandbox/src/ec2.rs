@@ -7,6 +7,7 @@
 //!   seeded, or was registered from such snapshots.
 
 mod admission;
+mod attribute;
 mod describe;
 mod image;
 mod options;
@@ -101,6 +102,7 @@ impl Ec2 {
             "DescribeStoreImageTasks" => self.describe_stores(form),
             "CreateRestoreImageTask" => self.create_restore(form).await,
             "DescribeImages" => self.describe_images(form),
+            "DescribeImageAttribute" => self.describe_image_attribute(form),
             "DescribeSnapshots" => self.describe_snapshots(form),
             "CreateTags" => self.create_tags(form),
             "DescribeTags" => self.describe_tags(form),

@@ -1,6 +1,9 @@
 //! The arguments, as clap reads them. What they mean is in `run`.
 
+mod common;
 mod examples;
+mod image;
+mod preflight;
 mod select;
 mod submit;
 mod values;
@@ -9,11 +12,14 @@ use causeway::endpoint;
 use causeway::v1::JobState;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+pub use common::Course;
+pub use image::{Many, MigrateJob, RestoreJob, StoreJob};
+pub use preflight::Preflight;
 pub use select::{Select, filter};
 pub use submit::Submit;
-pub use values::Pair;
+pub use values::{Filter, Pair};
 
-/// Carries large S3 objects between AWS partitions.
+/// Carries large S3 objects and machine images between AWS partitions.
 #[derive(Debug, Parser)]
 #[command(name = "causeway", version, after_help = examples::MAIN, max_term_width = 100)]
 pub struct Cli {
@@ -48,6 +54,43 @@ pub enum Command {
     /// Submit one transfer, a manifest of many, or every object below a prefix
     #[command(after_help = examples::SUBMIT)]
     Submit(Box<Submit>),
+    /// Store an image as an object in a bucket of its Region
+    #[command(after_help = examples::STORE)]
+    Store {
+        #[command(flatten)]
+        job: Box<StoreJob>,
+        #[command(flatten)]
+        course: Course,
+    },
+    /// Make an image of a stored object
+    #[command(after_help = examples::RESTORE)]
+    Restore {
+        #[command(flatten)]
+        job: Box<RestoreJob>,
+        #[command(flatten)]
+        course: Course,
+    },
+    /// Carry an image to another remote: store it, transfer the object, restore it, write its alias
+    #[command(after_help = examples::MIGRATE, override_usage = examples::MIGRATE_USAGE)]
+    #[command(mut_args(image::many))]
+    Migrate {
+        #[command(flatten)]
+        job: Box<MigrateJob>,
+        #[command(flatten)]
+        many: Many,
+        #[command(flatten)]
+        course: Course,
+    },
+    /// Try each right and setting that a job will need, both sides; change nothing that lasts
+    #[command(after_help = examples::PREFLIGHT)]
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Preflight(Box<Preflight>),
+    /// Act on the aliases that jobs wrote
+    #[command(after_help = examples::ALIAS)]
+    Alias {
+        #[command(subcommand)]
+        command: AliasCommand,
+    },
     /// List jobs, newest first
     #[command(after_help = examples::JOBS)]
     Jobs(Jobs),
@@ -91,6 +134,13 @@ pub enum Command {
     /// Print a completion script for a shell
     #[command(after_help = examples::COMPLETIONS)]
     Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AliasCommand {
+    /// Put back what a job's alias held before it, where it still names the job's image
+    #[command(after_help = examples::ALIAS)]
+    Rollback { job: String },
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +189,7 @@ pub struct Limits {
 #[derive(Debug, Subcommand)]
 pub enum LimitsCommand {
     /// Show the limits in force
+    #[command(after_help = examples::LIMITS)]
     Show {
         /// Of this remote only
         remote: Option<String>,

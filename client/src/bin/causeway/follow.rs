@@ -1,4 +1,4 @@
-//! Following jobs to their end: `watch` and `submit --wait`.
+//! Following jobs to their end: `watch` and `--wait`.
 //!
 //! A watch gives events, the [`Tracker`] keeps what is true, a [`Display`] shows it. The loop here only
 //! connects the three, and ends when the tracker says that nothing is left to wait for.
@@ -7,6 +7,8 @@ mod bars;
 mod display;
 mod figures;
 mod lines;
+mod rows;
+mod stages;
 mod tracker;
 
 use std::fmt;

@@ -6,6 +6,7 @@
 //! - A closed stdout ends the output, never the program with a panic.
 
 mod cli;
+mod ends;
 mod print;
 mod run;
 mod table;

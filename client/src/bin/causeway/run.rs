@@ -2,8 +2,10 @@
 
 mod act;
 mod daemon;
+mod image;
 mod jobs;
 mod many;
+mod preflight;
 mod show;
 mod submit;
 mod watch;
@@ -24,6 +26,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let client = Client::connect(&cli.global.endpoint).await?;
     match &cli.command {
         Command::Submit(arguments) => submit::submit(&client, out, arguments).await,
+        Command::Store { job, course } => submit::one(&client, out, job.request(), *course).await,
+        Command::Restore { job, course } => submit::one(&client, out, job.request(), *course).await,
+        Command::Migrate { job, many, course } => {
+            image::migrate(&client, out, job, many, *course).await
+        }
+        Command::Preflight(arguments) => preflight::preflight(&client, out, arguments).await,
+        Command::Alias { command } => image::alias(&client, out, command).await,
         Command::Jobs(arguments) => jobs::jobs(&client, out, arguments).await,
         Command::Show { job } => show::show(&client, out, job).await,
         Command::Watch(arguments) => watch::watch(&client, out, arguments).await,

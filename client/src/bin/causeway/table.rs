@@ -9,6 +9,7 @@ use causeway::words::Word;
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use prost_types::Timestamp;
 
+use crate::ends;
 use crate::print::plain;
 
 /// An empty table with these headings, if any. On a terminal, long cells wrap to its width; in a pipe, a row
@@ -81,6 +82,27 @@ pub fn percent(done: u64, total: Option<u64>) -> String {
         Some(0) => "100%".to_owned(),
         Some(total) => format!("{}%", u128::from(done.min(total)) * 100 / u128::from(total)),
     }
+}
+
+/// How far a job is: EC2's percent while it stores or restores, else that of the bytes.
+pub fn done(job: &Job) -> String {
+    match ends::percent_of_ec2(job, job.stage()) {
+        Some(percent) => format!("{percent}%"),
+        None => percent(job.bytes_done, job.bytes_total),
+    }
+}
+
+/// `30 GiB`, as EC2 counts volumes; `-` when it is not known.
+pub fn gib(size: u64) -> String {
+    match size {
+        0 => "-".to_owned(),
+        size => format!("{size} GiB"),
+    }
+}
+
+/// `-` for what is not known.
+pub fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
 }
 
 /// `8.00 GiB`; `-` while it is not known.

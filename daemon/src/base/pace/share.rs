@@ -47,7 +47,7 @@ impl Share {
     }
 
     /// Never 0.
-    pub(super) fn weight(&self) -> u32 {
+    pub fn weight(&self) -> u32 {
         self.weight.load(Ordering::Relaxed)
     }
 

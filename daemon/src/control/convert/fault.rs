@@ -46,13 +46,13 @@ impl From<ledger::Error> for Status {
     }
 }
 
-/// A dry run that found what would end the job, or hold it up. The request is well formed and the
-/// daemon is well: a side is not in the state that this transfer needs.
-pub fn dry_run_failed(failure: &Failure) -> Status {
+/// A side refuses what was asked, or does not answer. The request is well formed and the daemon is well: a
+/// side is not in the state that this needs.
+pub fn side_failed(failure: &Failure) -> Status {
     Status::new(refused_by(failure), failure.to_string())
 }
 
-/// A listing that could not be had, as [`dry_run_failed`].
+/// A listing that could not be had, as [`side_failed`].
 pub fn listing_failed(failure: &Failure) -> Status {
     let message = format!("the source prefix cannot be listed: {failure}");
     Status::new(refused_by(failure), message)

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 
 use causeway_proto::v1;
+use prost::Message;
 
-use super::{timestamp, words};
-use crate::control::engine::{DryRun, Place};
+use super::{Places, image, timestamp, words};
+use crate::control::engine::DryRun;
 use crate::model::{
     Address, Failure, Intent, Job, JobState, Live, ObjectRef, PartFact, PartNumber, PinnedObject,
-    PresignedUrl, Receipt, TransferSpec,
+    PresignedUrl, TransferSpec,
 };
 
-/// The job as it is shown. `live` are its figures while it runs here; `place` is where its source is.
-pub fn job(job: &Job, live: Option<&Live>, place: Option<Place>) -> v1::Job {
+/// The job as it is shown. `live` are its figures while it runs here; `place` tells where a remote is.
+pub fn job(job: &Job, live: Option<&Live>, place: &Places<'_>) -> v1::Job {
     let live = live.filter(|_| job.state == JobState::Running);
     let planned = job.transfer.planned();
     let wait = live.and_then(|live| live.wait.as_ref());
@@ -23,7 +24,7 @@ pub fn job(job: &Job, live: Option<&Live>, place: Option<Place>) -> v1::Job {
         stage: stage(job).into(),
         wait_reason: wait.map_or(0, |wait| words::wait_reason(wait.reason).into()),
         wait_detail: wait.map(|wait| wait.detail.clone()).unwrap_or_default(),
-        transfer: Some(transfer_spec(&job.spec)),
+        transfer: job.spec.as_ref().map(transfer_spec),
         priority: job.priority,
         labels: job.labels.clone().into_iter().collect(),
         submitted_at: Some(timestamp(job.submitted_at)),
@@ -43,9 +44,13 @@ pub fn job(job: &Job, live: Option<&Live>, place: Option<Place>) -> v1::Job {
         cancel_requested: job.intent == Intent::Cancel,
         actor: job.actor.clone(),
         idempotency_key: job.idempotency_key.clone(),
-        receipt: job.receipt.as_ref().map(receipt),
+        receipt: receipt(job, place),
         source: source(job, place),
         bytes_per_second: live.map_or(0, |live| live.bytes_per_second),
+        store: image::store(job),
+        restore: image::restore(job),
+        migrate: image::migrate(job),
+        image: image::progress(job, live, place),
     }
 }
 
@@ -63,26 +68,44 @@ pub fn weight(job: &v1::Job) -> usize {
     let failure = job.failure.as_ref().map_or(0, |failure| 2 * failure.message.len());
     let warnings: usize = job.warnings.iter().map(String::len).sum();
     let key = job.idempotency_key.as_ref().map_or(0, String::len);
-    FIXED + spec + pairs(&job.labels) + failure + warnings + key + job.wait_detail.len()
+    // Twice, where there is a receipt; and the tags of what was asked for.
+    let image = job.image.as_ref().map_or(0, |image| 2 * image.encoded_len());
+    let migrate = job.migrate.as_ref().map_or(0, Message::encoded_len);
+    let restore = job.restore.as_ref().map_or(0, Message::encoded_len);
+    let asked = migrate + restore + job.store.as_ref().map_or(0, Message::encoded_len);
+    FIXED
+        + spec
+        + pairs(&job.labels)
+        + failure
+        + warnings
+        + key
+        + job.wait_detail.len()
+        + image
+        + asked
 }
 
 /// What a running job does; unspecified for any other.
 fn stage(job: &Job) -> v1::Stage {
     match job.state {
-        JobState::Running => words::stage(job.transfer.stage()),
+        JobState::Running => words::stage(job.stage()),
         _ => v1::Stage::Unspecified,
     }
 }
 
 fn bytes_total(job: &Job) -> Option<u64> {
-    job.size().or_else(|| job.receipt.as_ref().map(|receipt| receipt.source.size))
+    job.size().or_else(|| received(job))
+}
+
+/// The size of what was carried, as the receipt has it.
+fn received(job: &Job) -> Option<u64> {
+    job.receipt.as_ref()?.source.as_ref().map(|source| source.size)
 }
 
 /// A job that succeeded is done whole, also where no part was sent: a single PutObject has none, and
 /// `skip` found the object at the target.
 fn bytes_done(job: &Job, live: Option<&Live>) -> u64 {
-    match &job.receipt {
-        Some(receipt) => receipt.source.size,
+    match received(job) {
+        Some(size) => size,
         None => live.map_or(0, |live| live.bytes_done).max(job.progress.bytes),
     }
 }
@@ -123,18 +146,14 @@ fn failure(failure: &Failure) -> v1::Failure {
 }
 
 /// The pinned source. The receipt's word is taken where there is one: it knew the place at the time.
-fn source(job: &Job, place: Option<Place>) -> Option<v1::ObjectRef> {
-    if let Some(receipt) = &job.receipt {
-        return Some(object_ref(&receipt.source));
+fn source(job: &Job, place: &Places<'_>) -> Option<v1::ObjectRef> {
+    if let Some(source) = job.receipt.as_ref().and_then(|receipt| receipt.source.as_ref()) {
+        return Some(object_ref(source));
     }
     let (pinned, _) = job.transfer.planned()?;
-    Some(match &job.spec.source {
+    Some(match &job.spec.as_ref()?.source {
         Address::Object(object) => {
-            let place = place.unwrap_or_else(|| Place {
-                partition: String::new(),
-                region: String::new(),
-                account: None,
-            });
+            let place = place(&object.remote).unwrap_or_default();
             v1::ObjectRef {
                 remote: object.remote.to_string(),
                 partition: place.partition,
@@ -167,7 +186,7 @@ fn presigned_key(url: &PresignedUrl) -> String {
     url.expose().path().trim_start_matches('/').to_owned()
 }
 
-fn object_ref(object: &ObjectRef) -> v1::ObjectRef {
+pub(super) fn object_ref(object: &ObjectRef) -> v1::ObjectRef {
     v1::ObjectRef {
         remote: object.remote.clone(),
         partition: object.partition.clone(),
@@ -181,16 +200,17 @@ fn object_ref(object: &ObjectRef) -> v1::ObjectRef {
     }
 }
 
-/// The receipt, field by field.
-pub fn receipt(receipt: &Receipt) -> v1::Receipt {
-    v1::Receipt {
+/// The job's receipt, field by field, once it has one.
+pub fn receipt(job: &Job, place: &Places<'_>) -> Option<v1::Receipt> {
+    let receipt = job.receipt.as_ref()?;
+    Some(v1::Receipt {
         job_id: receipt.job_id.to_string(),
         kind: words::kind(receipt.kind).into(),
-        source: Some(object_ref(&receipt.source)),
-        target: Some(object_ref(&receipt.target)),
+        source: receipt.source.as_ref().map(object_ref),
+        target: receipt.target.as_ref().map(object_ref),
         blake3: receipt.blake3.clone(),
         crc64nvme: receipt.crc64nvme.clone(),
-        verified_by: receipt.verified_by.as_str().to_owned(),
+        verified_by: receipt.verified_by.map(|by| by.as_str().to_owned()).unwrap_or_default(),
         parts: receipt.parts.into(),
         part_size: receipt.part_size,
         bytes_sent: receipt.bytes_sent,
@@ -199,7 +219,8 @@ pub fn receipt(receipt: &Receipt) -> v1::Receipt {
         started_at: Some(timestamp(receipt.started_at)),
         finished_at: Some(timestamp(receipt.finished_at)),
         daemon_version: receipt.daemon_version.clone(),
-    }
+        image: image::progress(job, None, place),
+    })
 }
 
 /// What a transfer would do.
@@ -263,6 +284,7 @@ pub fn progress(job: &Job, live: &Live) -> v1::Progress {
         // Without a rate there is no end in sight: nothing is said.
         eta_seconds: total
             .and_then(|total| total.saturating_sub(bytes_done).checked_div(live.bytes_per_second)),
+        stage_percent: live.percent.map(u32::from),
     }
 }
 

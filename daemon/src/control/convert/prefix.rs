@@ -4,7 +4,7 @@ use causeway_proto::v1;
 
 use super::{Invalid, quoted, submit};
 use crate::control::engine::Defaults;
-use crate::model::{Address, ObjectAddress, Submission};
+use crate::model::{Address, ObjectAddress, Submission, TransferSpec};
 
 /// The longest pattern that is taken: matching costs its length times the key's.
 const PATTERN_BYTES_MAX: usize = 1024;
@@ -65,9 +65,12 @@ impl Prefix {
         let target =
             self.target.join(below).map_err(|fault| Invalid::new("transfer.target", fault))?;
         let mut submission = self.template.clone();
-        submission.spec.source =
-            Address::Object(ObjectAddress { key: key.to_owned(), ..self.source.clone() });
-        submission.spec.target = target;
+        let source = ObjectAddress { key: key.to_owned(), ..self.source.clone() };
+        submission.spec = submission.spec.map(|spec| TransferSpec {
+            source: Address::Object(source),
+            target,
+            ..spec
+        });
         if let Some(idempotency_key) = &mut submission.idempotency_key {
             idempotency_key.push_str(key);
         }
@@ -205,8 +208,14 @@ mod tests {
             assert!(!prefix.takes(left), "{left}");
         }
         let submission = prefix.submission("golden/2026/ami-1.bin").expect("legal");
-        assert_eq!(submission.spec.source.to_string(), "com:images/golden/2026/ami-1.bin");
-        assert_eq!(submission.spec.target.to_string(), "gov:vault/from-com/2026/ami-1.bin");
+        assert_eq!(
+            submission.spec.as_ref().expect("a transfer").source.to_string(),
+            "com:images/golden/2026/ami-1.bin"
+        );
+        assert_eq!(
+            submission.spec.as_ref().expect("a transfer").target.to_string(),
+            "gov:vault/from-com/2026/ami-1.bin"
+        );
         assert_eq!(submission.idempotency_key.as_deref(), Some("nightly:golden/2026/ami-1.bin"));
     }
 
@@ -215,7 +224,10 @@ mod tests {
         let prefix =
             Prefix::new(request("com:images/", "gov:vault/"), "", DEFAULTS).expect("legal");
         let submission = prefix.submission("ami-1.bin").expect("legal");
-        assert_eq!(submission.spec.target.to_string(), "gov:vault/ami-1.bin");
+        assert_eq!(
+            submission.spec.as_ref().expect("a transfer").target.to_string(),
+            "gov:vault/ami-1.bin"
+        );
         assert!(prefix.submission(&"k".repeat(1025)).is_err());
     }
 

@@ -1,5 +1,7 @@
 //! From a request to a submission: every field checked, every default filled in.
 
+mod image;
+
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 
@@ -21,6 +23,7 @@ const LABEL_KEY_BYTES_MAX: usize = 63;
 const LABEL_VALUE_BYTES_MAX: usize = 255;
 /// S3's limits on object tags.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html>
+const OBJECT_TAGS: (&str, usize) = ("S3", TAGS_MAX);
 const TAG_KEY_CHARS_MAX: usize = 128;
 const TAG_VALUE_CHARS_MAX: usize = 256;
 /// The longest KMS key id, ARN or alias that AWS takes.
@@ -47,7 +50,7 @@ const STORAGE_CLASSES: [&str; 13] = [
 /// The classes whose objects cannot be read before they are restored.
 const ARCHIVED_CLASSES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
 
-/// Reads one transfer. `now` decides whether a presigned source is still good.
+/// Reads one job. `now` decides whether a presigned source is still good.
 ///
 /// # Errors
 /// The first field that cannot be taken.
@@ -56,6 +59,19 @@ pub fn submission(
     defaults: Defaults,
     now: Timestamp,
 ) -> Result<Submission, Invalid> {
+    let asked = [
+        request.transfer.is_some(),
+        request.store.is_some(),
+        request.restore.is_some(),
+        request.migrate.is_some(),
+    ];
+    if asked.into_iter().filter(|is_there| *is_there).count() > 1 {
+        let fault = "more than one kind of job is asked for: submit them one by one";
+        return Err(Invalid::new("transfer", fault));
+    }
+    if request.store.is_some() || request.restore.is_some() || request.migrate.is_some() {
+        return image::submission(request, defaults);
+    }
     let transfer = transfer_of(&request)?;
     let source = object_source(&transfer.source, now)?;
     let target = object_target(&transfer.target, &source)?;
@@ -82,12 +98,19 @@ pub(super) fn submission_of(
     target: ObjectAddress,
     defaults: Defaults,
 ) -> Result<Submission, Invalid> {
-    let spec = transfer_spec(request.transfer.unwrap_or_default(), source, target, defaults)?;
+    let mut request = request;
+    let transfer = request.transfer.take().unwrap_or_default();
+    let spec = transfer_spec(transfer, source, target, defaults)?;
+    queued(Submission::new(spec), request)
+}
+
+/// With the fields that every kind of job has.
+fn queued(submission: Submission, request: v1::SubmitRequest) -> Result<Submission, Invalid> {
     Ok(Submission {
-        spec,
         priority: priority(request.priority)?,
         labels: labels("labels", request.labels)?,
         idempotency_key: request.idempotency_key.map(idempotency_key).transpose()?,
+        ..submission
     })
 }
 
@@ -106,7 +129,7 @@ fn transfer_spec(
         part_size: asked.part_size.map(part_size).transpose()?,
         storage_class: asked.storage_class.map(storage_class).transpose()?,
         encryption: words::encryption_asked(asked.sse, key_id)?,
-        tags: tags(asked.tags)?,
+        tags: tags("transfer.tags", OBJECT_TAGS, asked.tags)?,
         expect_blake3: asked.expect_blake3.as_deref().map(blake3).transpose()?,
     };
     check_proof(&spec)?;
@@ -206,6 +229,7 @@ fn redacted(fault: NotAnAddress) -> NotAnAddress {
         NotAnAddress::Bucket(text) => NotAnAddress::Bucket(cut(text)),
         NotAnAddress::NoKey(text) => NotAnAddress::NoKey(cut(text)),
         NotAnAddress::Image(text) => NotAnAddress::Image(cut(text)),
+        NotAnAddress::NotAnImage(text) => NotAnAddress::NotAnImage(cut(text)),
         NotAnAddress::KeyTooLong(_) | NotAnAddress::KeyControl | NotAnAddress::Url(_) => fault,
     }
 }
@@ -237,11 +261,15 @@ fn part_size(size: u64) -> Result<u64, Invalid> {
 }
 
 fn storage_class(class: String) -> Result<String, Invalid> {
+    storage_class_of("transfer.storage_class", class)
+}
+
+fn storage_class_of(field: &'static str, class: String) -> Result<String, Invalid> {
     if STORAGE_CLASSES.contains(&class.as_str()) {
         return Ok(class);
     }
     Err(Invalid::new(
-        "transfer.storage_class",
+        field,
         format_args!(
             "{} is not a storage class of S3: use one of {}",
             quoted(&class),
@@ -264,11 +292,15 @@ fn kms_key_id(id: String) -> Result<String, Invalid> {
     ))
 }
 
-fn tags(tags: HashMap<String, String>) -> Result<BTreeMap<String, String>, Invalid> {
-    const FIELD: &str = "transfer.tags";
-    if tags.len() > TAGS_MAX {
-        let fault = format_args!("{} tags are given: S3 takes at most {TAGS_MAX}", tags.len());
-        return Err(Invalid::new(FIELD, fault));
+/// Tags of S3, or of EC2, which differ in how many there may be alone.
+fn tags(
+    field: &'static str,
+    (service, max): (&str, usize),
+    tags: HashMap<String, String>,
+) -> Result<BTreeMap<String, String>, Invalid> {
+    if tags.len() > max {
+        let fault = format_args!("{} tags are given: {service} takes at most {max}", tags.len());
+        return Err(Invalid::new(field, fault));
     }
     let tags: BTreeMap<_, _> = tags.into_iter().collect();
     for (key, value) in &tags {
@@ -281,7 +313,7 @@ fn tags(tags: HashMap<String, String>) -> Result<BTreeMap<String, String>, Inval
         } else {
             continue;
         };
-        return Err(Invalid::new(FIELD, format_args!("{} {fault}", quoted(key))));
+        return Err(Invalid::new(field, format_args!("{} {fault}", quoted(key))));
     }
     Ok(tags)
 }

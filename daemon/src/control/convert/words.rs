@@ -4,7 +4,7 @@ use causeway_proto::v1;
 
 use super::Invalid;
 use crate::model::{
-    Encryption, IfExists, JobKind, JobState, Stage, TransferSpec, Verify, WaitReason,
+    Encryption, IfExists, JobKind, JobState, Retire, Stage, TransferSpec, Verify, WaitReason,
 };
 
 /// The API's word for a state.
@@ -35,6 +35,9 @@ pub fn state_asked(number: i32) -> Result<JobState, Invalid> {
 pub fn kind(kind: JobKind) -> v1::JobKind {
     match kind {
         JobKind::Transfer => v1::JobKind::Transfer,
+        JobKind::Store => v1::JobKind::Store,
+        JobKind::Restore => v1::JobKind::Restore,
+        JobKind::Migrate => v1::JobKind::Migrate,
     }
 }
 
@@ -42,16 +45,43 @@ pub fn kind(kind: JobKind) -> v1::JobKind {
 pub fn kind_asked(number: i32) -> Result<JobKind, Invalid> {
     match v1::JobKind::try_from(number) {
         Ok(v1::JobKind::Transfer) => Ok(JobKind::Transfer),
+        Ok(v1::JobKind::Store) => Ok(JobKind::Store),
+        Ok(v1::JobKind::Restore) => Ok(JobKind::Restore),
+        Ok(v1::JobKind::Migrate) => Ok(JobKind::Migrate),
         Ok(v1::JobKind::Unspecified) | Err(_) => Err(unknown("filter.kinds", number)),
     }
 }
 
 pub fn stage(stage: Stage) -> v1::Stage {
     match stage {
+        Stage::Storing => v1::Stage::Storing,
         Stage::Planning => v1::Stage::Planning,
         Stage::Transferring => v1::Stage::Transferring,
         Stage::Sealing => v1::Stage::Sealing,
         Stage::Verifying => v1::Stage::Verifying,
+        Stage::Restoring => v1::Stage::Restoring,
+        Stage::Aliasing => v1::Stage::Aliasing,
+    }
+}
+
+/// What is to become of the source image.
+pub fn retire(retire: Option<Retire>) -> v1::RetireSource {
+    match retire {
+        None => v1::RetireSource::Unspecified,
+        Some(Retire::Deprecate) => v1::RetireSource::Deprecate,
+        Some(Retire::Disable) => v1::RetireSource::Disable,
+        Some(Retire::Deregister) => v1::RetireSource::Deregister,
+    }
+}
+
+/// What a request wants to become of the source image.
+pub fn retire_asked(number: i32) -> Result<Option<Retire>, Invalid> {
+    match v1::RetireSource::try_from(number) {
+        Ok(v1::RetireSource::Unspecified) => Ok(None),
+        Ok(v1::RetireSource::Deprecate) => Ok(Some(Retire::Deprecate)),
+        Ok(v1::RetireSource::Disable) => Ok(Some(Retire::Disable)),
+        Ok(v1::RetireSource::Deregister) => Ok(Some(Retire::Deregister)),
+        Err(_) => Err(unknown("migrate.retire_source", number)),
     }
 }
 
@@ -156,7 +186,14 @@ mod tests {
         for known in JobState::ALL {
             assert_eq!(state_asked(state(known).into()), Ok(known));
         }
-        assert_eq!(kind_asked(kind(JobKind::Transfer).into()), Ok(JobKind::Transfer));
+        for known in [JobKind::Transfer, JobKind::Store, JobKind::Restore, JobKind::Migrate] {
+            assert_eq!(kind_asked(kind(known).into()), Ok(known));
+        }
+        for known in
+            [None, Some(Retire::Deprecate), Some(Retire::Disable), Some(Retire::Deregister)]
+        {
+            assert_eq!(retire_asked(retire(known).into()), Ok(known));
+        }
         for known in [Verify::Auto, Verify::Checksum, Verify::Readback] {
             assert_eq!(verify_asked(verify(known).into(), Verify::Auto), Ok(known));
         }

@@ -18,8 +18,9 @@ use crate::base::{InForce, Limits, NoObserver, Origin};
 use crate::control::*;
 use crate::ledger::Ledger;
 use crate::model::{
-    Address, Bandwidth, Failure, FailureClass, IfExists, Job, JobId, Live, ObjectAddress,
-    ObjectRef, RemoteName, Timestamp, TransferSpec, Verify,
+    Address, Bandwidth, Check, CheckOutcome, Failure, FailureClass, IfExists, Image, Job, JobId,
+    Live, ObjectAddress, ObjectRef, Policy, RemoteName, Side, Submission, Timestamp, TransferSpec,
+    Verify,
 };
 
 pub const WAIT: Duration = Duration::from_secs(20);
@@ -73,7 +74,8 @@ impl Engine for Fake {
         Defaults { verify: Verify::Auto, if_exists: IfExists::Fail }
     }
 
-    fn check(&self, spec: &TransferSpec) -> Result<(), String> {
+    fn check(&self, submission: &Submission) -> Result<(), String> {
+        let Some(spec) = &submission.spec else { return Ok(()) };
         let source = match &spec.source {
             Address::Object(object) => object.remote.as_str(),
             Address::Presigned(_) => "com",
@@ -108,6 +110,27 @@ impl Engine for Fake {
             bytes_to_send: 100 << 20,
             warnings: vec!["the target is not versioned".to_owned()],
         })
+    }
+
+    async fn preflight(&self, submission: &Submission) -> (Vec<Check>, Vec<Policy>) {
+        let remote = || "gov".parse().expect("legal");
+        let check = Check {
+            side: Side::Target,
+            remote: remote(),
+            name: "bucket Region",
+            outcome: CheckOutcome::Failed,
+            detail: submission.kind().as_str().to_owned(),
+            remedy: "name another".to_owned(),
+        };
+        (vec![check], vec![Policy { side: Side::Target, remote: remote(), json: "{}".to_owned() }])
+    }
+
+    async fn roll_back_alias(&self, _: &Job) -> Result<u64, Failure> {
+        Ok(7)
+    }
+
+    async fn list_images(&self, _: &ImagesAsked) -> Result<Vec<Image>, Failure> {
+        Ok(Vec::new())
     }
 
     async fn list_prefix(
@@ -220,7 +243,7 @@ impl Daemon {
 
     /// Claims the best job of the queue, as a worker would.
     pub async fn claim(&self) -> Job {
-        let room = Room { small: 1, others: 1, large: 1 };
+        let room = Room { small: 1, others: 1, large: 1, images: 0 };
         self.ledger.claim(room, WAIT).await.expect("writable").expect("a job in the queue")
     }
 }

@@ -26,7 +26,7 @@ async fn a_job_is_in_the_ledger_when_it_is_answered() {
     let mut daemon = Daemon::start().await;
     let job = daemon.submit("a", "1").await;
     let kept = daemon.ledger.get(job.id.parse().expect("its id")).expect("on disk");
-    assert_eq!(kept.spec.target.to_string(), "gov:vault/a");
+    assert_eq!(kept.spec.expect("a transfer").target.to_string(), "gov:vault/a");
     assert_eq!((job.state(), job.revision), (v1::JobState::Queued, 1));
 }
 

@@ -84,7 +84,7 @@ impl Entry {
     /// The same with the submission whole, but for the secret of a presigned source.
     pub(in crate::ledger) fn with_submission(self, submission: &Submission) -> Result<Self, Error> {
         let mut entry = self.with("submission", submission)?;
-        if let Address::Presigned(url) = &submission.spec.source {
+        if let Some(Address::Presigned(url)) = submission.spec.as_ref().map(|spec| &spec.source) {
             let source =
                 entry.detail.get_mut("submission").and_then(|it| it.pointer_mut("/spec/source"));
             let source = source.ok_or_else(|| Error::corrupt("a submission without a source"))?;
@@ -100,6 +100,9 @@ impl Entry {
             let planned = TransferState::Unplanned;
             let known = if step(&job.transfer) == 0 { &planned } else { &job.transfer };
             entry = entry.with("transfer", known)?;
+        }
+        if let Some(image) = job.image.as_ref().filter(|_| before.image != job.image) {
+            entry = entry.with("image", &image.progress)?;
         }
         if let Some(failure) = &job.failure {
             entry = entry.with("failure", failure)?;

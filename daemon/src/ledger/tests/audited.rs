@@ -75,7 +75,8 @@ async fn a_presigned_source_stands_there_without_its_signature_which_is_kept_apa
     let dir = dir();
     let ledger = open(dir.path());
     let mut one = submission("a");
-    one.spec.source = "https://h.example/a.bin?X-Amz-Signature=deadbeef".parse().expect("legal");
+    one.spec.as_mut().expect("a transfer").source =
+        "https://h.example/a.bin?X-Amz-Signature=deadbeef".parse().expect("legal");
     let id = submit(&ledger, one).await.id;
     let text = std::fs::read_to_string(path(dir.path())).expect("it was written");
     assert!(!text.contains("deadbeef"), "{text}");
@@ -109,7 +110,7 @@ async fn a_submission_that_made_no_job_leaves_no_secret() {
     let presigned = |signature: &str| {
         let mut one = submission("a");
         let url = format!("https://h.example/a.bin?X-Amz-Signature={signature}");
-        one.spec.source = url.parse().expect("legal");
+        one.spec.as_mut().expect("a transfer").source = url.parse().expect("legal");
         Submission { idempotency_key: Some("k".into()), ..one }
     };
     submit(&ledger, presigned("a")).await;

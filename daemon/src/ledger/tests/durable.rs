@@ -98,17 +98,35 @@ async fn a_second_open_of_the_same_directory_is_refused_with_what_to_do() {
     assert!(text.contains(&dir.path().display().to_string()), "{text}");
 }
 
-#[tokio::test]
-async fn another_schema_is_refused() {
-    let dir = dir();
-    let ledger = open(dir.path());
+/// A ledger that says that it has this schema.
+async fn of_schema(dir: &Path, schema: u32) {
+    let ledger = open(dir);
     let mut writes = store::Writes::default();
-    store::put(&mut writes, Table::Meta, b"schema", &5_u32, String::new).expect("plain data");
+    store::put(&mut writes, Table::Meta, b"schema", &schema, String::new).expect("plain data");
     ledger.inner.desk.store.stage(writes);
     ledger.inner.desk.store.commit().expect("the disk works");
     ledger.close().await.expect("on disk");
-    let error = Ledger::open(dir.path(), Arc::new(NoObserver)).expect_err("of the future");
-    assert!(matches!(error, Error::Schema { found: 5, known: 4 }), "{error}");
+}
+
+#[tokio::test]
+async fn another_schema_is_refused() {
+    for schema in [3, 6] {
+        let dir = dir();
+        of_schema(dir.path(), schema).await;
+        let error = Ledger::open(dir.path(), Arc::new(NoObserver)).expect_err("not ours");
+        let told = matches!(error, Error::Schema { found, known: 5 } if found == schema);
+        assert!(told, "{error}");
+    }
+}
+
+/// Once it may hold what the version before could not read, that version must not open it.
+#[tokio::test]
+async fn the_schema_before_is_read_and_becomes_this_one() {
+    let dir = dir();
+    of_schema(dir.path(), 4).await;
+    let ledger = open(dir.path());
+    let schema = ledger.inner.desk.store.read::<u32>(Table::Meta, b"schema", String::new);
+    assert_eq!(schema.expect("readable"), Some(5));
 }
 
 #[tokio::test]

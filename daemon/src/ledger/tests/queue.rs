@@ -30,7 +30,7 @@ async fn a_large_job_never_hides_a_small_one() {
     ledger.apply(large, lease, Change::Release).await.expect("legal");
     let small = submit(&ledger, submission("small")).await.id;
 
-    assert_eq!(claim(&ledger, Room { small: 0, others: 0, large: 1 }).await, None);
+    assert_eq!(claim(&ledger, Room { small: 0, others: 0, large: 1, images: 0 }).await, None);
     assert_eq!(claim(&ledger, SMALL).await.map(|job| job.id), Some(small));
     assert_eq!(claim(&ledger, SMALL).await, None, "the large one waits for its lane");
     assert_eq!(claim(&ledger, ANY).await.map(|job| job.id), Some(large));
@@ -246,7 +246,7 @@ async fn what_is_noted_is_seen_at_once_and_on_disk_with_the_next_change() {
 }
 
 fn room(small: usize, others: usize, large: usize) -> Room {
-    Room { small, others, large }
+    Room { small, others, large, images: 0 }
 }
 
 #[tokio::test]

@@ -43,7 +43,8 @@ fn restored(mut job: Job) -> Job {
     let seen = job.state.is_terminal();
     if seen {
         // The secret of a job that is over is not worth keeping.
-        job.spec.source = job.spec.source.to_string().parse().expect("legal");
+        let spec = job.spec.as_mut().expect("a transfer");
+        spec.source = spec.source.to_string().parse().expect("legal");
     }
     Job {
         revision: if seen { job.revision } else { 0 },
@@ -77,7 +78,7 @@ async fn walk(ledger: &Ledger, random: &mut SmallRng, steps: usize) {
                 (roll == 0).then(|| format!("key-{step}-{}", random.random::<u32>()));
             if random.random_range(0..4) == 0 {
                 let url = format!("https://h.example:8443/a%20b.bin?X-Amz-Signature=s{step}");
-                one.spec.source = url.parse().expect("legal");
+                one.spec.as_mut().expect("a transfer").source = url.parse().expect("legal");
             }
             ids.push(submit(ledger, one).await.id);
             continue;
@@ -163,6 +164,7 @@ async fn a_ledger_made_from_its_log_has_the_same_jobs() {
         if let Some(job) = keyed {
             let one = Submission {
                 spec: job.spec,
+                image: None,
                 priority: 0,
                 labels: Labels::new(),
                 idempotency_key: job.idempotency_key,
@@ -312,7 +314,8 @@ async fn a_presigned_job_is_resumed_with_its_secret_and_failed_without() {
     let dir = dir();
     let ledger = open(dir.path());
     let mut one = submission("a");
-    one.spec.source = "https://h.example/a.bin?X-Amz-Signature=deadbeef".parse().expect("legal");
+    one.spec.as_mut().expect("a transfer").source =
+        "https://h.example/a.bin?X-Amz-Signature=deadbeef".parse().expect("legal");
     let job = submit(&ledger, one).await;
     ledger.close().await.expect("on disk");
     fs::remove_dir_all(ledger_dir(dir.path())).expect("it was there");

@@ -9,7 +9,8 @@ use super::*;
 /// A job with a presigned source, and where its secret is kept.
 async fn presigned(ledger: &Ledger, dir: &Path) -> (JobId, PathBuf) {
     let mut one = submission("a");
-    one.spec.source = "https://h.example/a.bin?X-Amz-Signature=deadbeef".parse().expect("legal");
+    one.spec.as_mut().expect("a transfer").source =
+        "https://h.example/a.bin?X-Amz-Signature=deadbeef".parse().expect("legal");
     let id = submit(ledger, one).await.id;
     (id, dir.join(secret::DIR).join(id.to_string()))
 }

@@ -66,7 +66,8 @@ async fn that_an_upload_is_asked_for_is_on_disk_before_and_forgotten_once_it_is_
     let ledger = open(dir.path());
     let asked = ledger.asked_uploads().expect("readable");
     assert_eq!(asked.iter().map(|asked| asked.job).collect::<Vec<_>>(), [job.id]);
-    let (target, other) = (&job.spec.target, submit(&ledger, submission("a")).await.id);
+    let target = &job.spec.as_ref().expect("a transfer").target;
+    let other = submit(&ledger, submission("a")).await.id;
     let of = |id| ledger.others_ask(id, target).expect("readable");
     assert!(!of(job.id) && of(other), "what lands at this key now may be that job's");
     ledger.forget_asked(&asked[0]).expect("written");

@@ -123,7 +123,8 @@ impl Case {
         ensure!(!self.prior_must_refuse(), "it succeeded over what stood at the target");
         let receipt = job.receipt.as_ref().context("it succeeded without a receipt")?;
         let object = object.context("it succeeded, and nothing is at the target")?;
-        ensure!(receipt.target.etag == object.etag, "the receipt is of another object");
+        let target = receipt.target.as_ref().context("a receipt without a target")?;
+        ensure!(target.etag == object.etag, "the receipt is of another object");
         if receipt.blake3.is_empty() {
             ensure!(self.if_exists == IfExists::Skip, "it moved nothing, and was not to skip");
             return Ok(());

@@ -3,6 +3,7 @@
 //! It dies as by SIGKILL: its tasks go no further, its ledger flushes nothing any more, and the next
 //! daemon begins on a copy of the files as they are then. What was committed and not flushed is lost.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use causewayd::base::{Limits, MemoryBudget, Pace, SharedObserver, Slots};
 use causewayd::ledger::{Filter, Ledger};
 use causewayd::model::{Job, JobState};
-use causewayd::pipeline::{Pipeline, Remotes};
+use causewayd::pipeline::{Pipeline, Quotas, Remotes};
 use causewayd::remote::Remote;
 use causewayd::scheduler::{Reaper, Scheduler};
 use causewayd::transfer::Probes;
@@ -71,6 +72,7 @@ impl Node {
             remotes: Arc::new(remotes),
             presigned: Pace::new("presigned", Limits::default(), Arc::clone(&observer)),
             slots: Slots::new(parts_max),
+            quotas: Quotas::new(BTreeMap::new()),
             memory: MemoryBudget::new(64 << 20),
             observer,
             probes: Probes::default(),

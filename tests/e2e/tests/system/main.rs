@@ -13,6 +13,7 @@ mod disk;
 mod faults;
 mod idempotency;
 mod identity;
+mod image;
 mod kill_loop;
 mod limits;
 mod observe;

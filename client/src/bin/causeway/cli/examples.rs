@@ -3,11 +3,13 @@
 pub const MAIN: &str = "\
 Examples:
   causeway submit commercial:images/ami-0abc.bin gov:images/ --wait
+  causeway migrate commercial:ami-0abc gov: --via east-images --landing gov-images --wait
   causeway jobs --state running
   causeway watch
 
-Exit codes: 0 done; 1 a job that was waited for failed or was cancelled; 2 usage; 3 the daemon
-cannot be reached; 4 no such job; 5 not permitted; 6 refused.";
+Exit codes: 0 done; 1 a job that was waited for failed or was cancelled, or a check of a preflight
+failed; 2 usage; 3 the daemon cannot be reached; 4 no such job, or no image that matches; 5 not
+permitted; 6 refused.";
 
 pub const SUBMIT: &str = "\
 Examples:
@@ -20,6 +22,78 @@ Examples:
 A manifest is JSON Lines or CSV with a header. Fields: source, target, priority, verify, if_exists,
 part_size, storage_class, sse, sse_kms_key_id, tags, labels, expect_blake3, idempotency_key. In CSV,
 tags and labels are written k=v;k=v. Options given here are the defaults of its lines.";
+
+pub const STORE: &str = "\
+Examples:
+  causeway store commercial:ami-0abc commercial:images/ --wait
+  causeway store commercial:ami-0abc commercial:archive/2026/ --storage-class GLACIER_IR
+  causeway store commercial:ami-0abc commercial:images/ --dry-run
+
+EC2 writes the object as `ami-0abc.bin`. It holds the image's data decrypted: what protects it is
+the bucket's encryption.";
+
+pub const RESTORE: &str = "\
+Examples:
+  causeway restore gov:images/ami-0abc.bin --name golden-web-42 --wait
+  causeway restore gov:images/ami-0abc.bin --alias /golden/web --deprecate-after 90d
+  causeway restore gov:images/ami-0abc.bin --require-encryption --repair --tag team=web";
+
+pub const MIGRATE: &str = "\
+Examples:
+  causeway migrate commercial:ami-0abc gov: --via east-images --landing gov-images --wait
+  causeway migrate commercial:ami-0abc gov: --via east-images --landing gov-images --dry-run
+  causeway migrate commercial:ami-0abc gov: --via east --landing west --alias /golden/web
+  causeway migrate commercial:ami-0abc gov: --via east --landing west --retire-source deprecate
+  causeway migrate commercial: gov: --filter 'name=golden-*' --latest 3 --via east --landing west
+  causeway migrate --manifest batch.csv --via east --landing west --clean-up both
+
+A manifest is JSON Lines or CSV with a header. Fields: image, target, via, landing, name, tags,
+copy_tags, alias, deprecate_after, clean_up, retire_source, reuse_stored, allow_decrypted,
+require_encryption, repair, priority, labels, idempotency_key. In CSV, tags and labels are written
+k=v;k=v, and what is a flag here is true or false. Options given here are the defaults of its lines.
+
+With --filter, each chosen image is one job; --dry-run prints the choice alone. The image's id is
+appended to an --idempotency-key, so that a repeat takes only images that are new.
+
+--retire-source happens last, and nobody is asked: `deprecate` marks the source image from then on,
+`disable` makes it unusable until it is enabled again, `deregister` removes it for good and deletes
+its snapshots along.";
+
+/// Clap's own would show every form's arguments as optional.
+pub const MIGRATE_USAGE: &str = "\
+causeway migrate [OPTIONS] --via <BUCKET> --landing <BUCKET> <IMAGE> <DST>
+       causeway migrate [OPTIONS] --via … --landing … --filter <FILTER> --latest <N> <IMAGE> <DST>
+       causeway migrate [OPTIONS] --manifest <FILE>";
+
+pub const PREFLIGHT: &str = "\
+Examples:
+  causeway preflight commercial:images/ami-0abc.bin gov:images/
+  causeway preflight migrate commercial:ami-0abc gov: --via east-images --landing gov-images
+  causeway preflight store commercial:ami-0abc commercial:images/ --print-policy
+  causeway preflight restore gov:images/ami-0abc.bin --output json
+
+Ends with 0 when nothing failed, else with 1. Options of store, restore and migrate go behind them.";
+
+pub const PREFLIGHT_STORE: &str = "\
+Examples:
+  causeway preflight store commercial:ami-0abc commercial:images/
+  causeway preflight store commercial:ami-0abc commercial:images/ --print-policy > policy.json";
+
+pub const PREFLIGHT_RESTORE: &str = "\
+Examples:
+  causeway preflight restore gov:images/ami-0abc.bin --alias /golden/web
+  causeway preflight restore gov:images/ami-0abc.bin --print-policy > policy.json";
+
+pub const PREFLIGHT_MIGRATE: &str = "\
+Examples:
+  causeway preflight migrate commercial:ami-0abc gov: --via east-images --landing gov-images
+  causeway preflight migrate commercial:ami-0abc gov: --via east --landing west --print-policy";
+
+pub const ALIAS: &str = "\
+Examples:
+  causeway alias rollback 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2
+
+Refused where the parameter names another image by now: somebody else has changed it since.";
 
 pub const JOBS: &str = "\
 Examples:
@@ -78,14 +152,15 @@ Examples:
   causeway limits set commercial --read-bandwidth 5Gbit/s --requests-per-second 2000 --persist
   causeway limits set gov --write-bandwidth unlimited
 
-What is set holds at once, over the schedule, until the schedule next changes something: it also ends
-a pause. Without a schedule it holds until the daemon restarts or reloads. With --persist it also takes
-the place of the configuration's limits, outside of the schedule's entries, for good.";
+What is set holds at once, over the schedule, until the schedule next changes something: it also
+ends a pause. Without a schedule it holds until the daemon restarts or reloads. With --persist it
+also takes the place of the configuration's limits, outside of the schedule's entries, for good.";
 
 pub const RECEIPT: &str = "\
 Examples:
   causeway receipt 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2
-  causeway receipt 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2 | jq -r .blake3";
+  causeway receipt 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2 | jq -r .blake3
+  causeway receipt 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2 | jq -r .image.restored.image_id";
 
 pub const STATUS: &str = "\
 Examples:

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use causeway::v1::{IfExists, ServerSideEncryption, SubmitRequest, TransferSpec, Verify};
 use clap::Args;
 
+use super::common::{Course, Queueing};
 use super::values::{self, Pair};
 
 #[derive(Debug, Args)]
@@ -25,16 +26,28 @@ pub struct Submit {
     /// With --recursive: only keys (below the prefix) that match; `*` any characters, `?` one
     #[arg(long, value_name = "GLOB", requires = "recursive")]
     pub include: Option<String>,
-    /// Follow the jobs until they end; exit 1 when one fails or is cancelled
-    #[arg(long, conflicts_with = "dry_run")]
-    pub wait: bool,
-    /// Print the plan; make no job
-    #[arg(long)]
-    pub dry_run: bool,
-    /// -100 to 100; higher runs first
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
-    #[arg(value_parser = clap::value_parser!(i32).range(-100..=100))]
-    pub priority: i32,
+    #[command(flatten)]
+    pub course: Course,
+    #[command(flatten)]
+    pub transfer: TransferOptions,
+    #[command(flatten)]
+    pub queueing: Queueing,
+}
+
+impl Submit {
+    /// The request; for a manifest, the defaults of its lines.
+    pub fn request(&self) -> SubmitRequest {
+        SubmitRequest {
+            transfer: Some(self.transfer.spec(self.source.as_deref(), self.target.as_deref())),
+            dry_run: self.course.dry_run,
+            ..self.queueing.request()
+        }
+    }
+}
+
+/// How an object is carried.
+#[derive(Debug, Args)]
+pub struct TransferOptions {
     /// How the proof is made that the target holds the source's bytes; the daemon's default without
     #[arg(long, value_name = "HOW", value_parser = values::word::<Verify>())]
     pub verify: Option<Verify>,
@@ -56,23 +69,16 @@ pub struct Submit {
     /// Object tag to set at the target; may be repeated
     #[arg(long = "tag", value_name = "KEY=VALUE")]
     pub tags: Vec<Pair>,
-    /// Label of the job, to find it by; may be repeated
-    #[arg(long = "label", value_name = "KEY=VALUE")]
-    pub labels: Vec<Pair>,
     /// Publish nothing when the source's BLAKE3 (what `b3sum` prints) is another
     #[arg(long, value_name = "HEX")]
     pub expect_blake3: Option<String>,
-    /// Makes a repeat of the same submission answer the same job
-    #[arg(long, value_name = "KEY")]
-    pub idempotency_key: Option<String>,
 }
 
-impl Submit {
-    /// The request; for a manifest, the defaults of its lines.
-    pub fn request(&self) -> SubmitRequest {
-        let transfer = TransferSpec {
-            source: self.source.clone().unwrap_or_default(),
-            target: self.target.clone().unwrap_or_default(),
+impl TransferOptions {
+    pub fn spec(&self, source: Option<&str>, target: Option<&str>) -> TransferSpec {
+        TransferSpec {
+            source: source.unwrap_or_default().to_owned(),
+            target: target.unwrap_or_default().to_owned(),
             verify: self.verify.unwrap_or_default().into(),
             if_exists: self.if_exists.unwrap_or_default().into(),
             part_size: self.part_size,
@@ -81,13 +87,6 @@ impl Submit {
             sse_kms_key_id: self.sse_kms_key_id.clone(),
             tags: Pair::map(&self.tags),
             expect_blake3: self.expect_blake3.as_ref().map(|hex| hex.to_ascii_lowercase()),
-        };
-        SubmitRequest {
-            transfer: Some(transfer),
-            priority: self.priority,
-            labels: Pair::map(&self.labels),
-            idempotency_key: self.idempotency_key.clone(),
-            dry_run: self.dry_run,
         }
     }
 }

@@ -6,6 +6,8 @@ use clap::error::ErrorKind;
 
 use super::*;
 
+mod image;
+
 fn parse(arguments: &[&str]) -> Result<Command, ErrorKind> {
     let arguments = std::iter::once("causeway").chain(arguments.iter().copied());
     Cli::try_parse_from(arguments).map(|cli| cli.command).map_err(|error| error.kind())
@@ -23,32 +25,48 @@ fn the_definitions_hold_together() {
     Cli::command().debug_assert();
 }
 
-/// Examples are the part of a help text that people read.
+/// All commands, and those below them.
+fn commands(command: &clap::Command) -> Vec<&clap::Command> {
+    let below = command.get_subcommands().flat_map(commands);
+    std::iter::once(command).chain(below).collect()
+}
+
+/// The examples are the part of a help text that people read.
+fn helps() -> Vec<(String, String)> {
+    let help = |command: &clap::Command| {
+        let help = command.get_after_help().map(ToString::to_string);
+        (command.get_name().to_owned(), help.unwrap_or_default())
+    };
+    commands(&Cli::command()).into_iter().map(help).collect()
+}
+
 #[test]
 fn every_command_has_examples() {
-    for command in Cli::command().get_subcommands() {
-        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        assert!(help.starts_with("Examples:\n  "), "{}", command.get_name());
+    for (name, help) in helps() {
+        assert!(help.starts_with("Examples:\n  "), "{name}");
     }
 }
 
 /// What is printed as an example must parse.
 #[test]
 fn the_examples_parse() {
-    let mut texts: Vec<String> = Cli::command()
-        .get_subcommands()
-        .filter_map(|command| command.get_after_help().map(ToString::to_string))
-        .collect();
-    texts.extend([examples::MAIN.to_owned(), examples::LIMITS_SET.to_owned()]);
-    for line in texts.iter().flat_map(|text| text.lines()) {
-        let Some((_, command)) = line.split_once("causeway ").filter(|_| line.starts_with("  "))
-        else {
-            continue;
-        };
-        let end = command.find(['|', '>']).unwrap_or(command.len());
-        let words: Vec<&str> = command[..end].split_whitespace().collect();
-        assert!(parse(&words).is_ok(), "{line}");
+    let mut count = 0;
+    for (_, help) in helps() {
+        for line in help.lines() {
+            assert!(line.chars().count() <= 100, "it would wrap: {line}");
+            let Some((_, command)) =
+                line.split_once("causeway ").filter(|_| line.starts_with("  "))
+            else {
+                continue;
+            };
+            let end = command.find(['|', '>']).unwrap_or(command.len());
+            let words: Vec<&str> =
+                command[..end].split_whitespace().map(|word| word.trim_matches('\'')).collect();
+            assert!(parse(&words).is_ok(), "{line}");
+            count += 1;
+        }
     }
+    assert!(count > 40, "{count} examples");
 }
 
 #[test]

@@ -32,6 +32,27 @@ impl Pair {
     }
 }
 
+/// What an image has to be to be chosen: `name=GLOB` or `tag:KEY=GLOB`, as EC2 writes its filters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Filter {
+    Name(String),
+    Tag(Pair),
+}
+
+impl FromStr for Filter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refused = || "write name=GLOB or tag:KEY=GLOB".to_owned();
+        let Pair { key, value } = text.parse().map_err(|_| refused())?;
+        match key.strip_prefix("tag:") {
+            Some(key) if !key.is_empty() => Ok(Self::Tag(Pair { key: key.to_owned(), value })),
+            None if key == "name" && !value.is_empty() => Ok(Self::Name(value)),
+            Some(_) | None => Err(refused()),
+        }
+    }
+}
+
 /// One of the contract's words, with completion.
 pub fn word<T: Word + Send + Sync>() -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(T::words())

@@ -1,30 +1,35 @@
-//! Progress on a terminal: a bar for each running job, and one line for the rest.
-
-use std::collections::HashMap;
+//! Progress on a terminal: the rows of `rows`, drawn.
+//!
+//! A row has no memory: the n-th bar shows the n-th row, whatever job that is of, so that jobs may come, go
+//! and change places without one row in the middle of another's.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::figures::{self, Figures};
-use super::tracker::{Tracked, Tracker};
+use super::rows::{self, Look, Row};
+use super::tracker::Tracker;
 
-/// More bars than this would scroll.
-const BARS_MAX: usize = 12;
+/// More rows than this would scroll.
+const ROWS_MAX: usize = 12;
 
 /// Source base name, bar, amount, then rate, ETA, stage and what it waits for.
-const TEMPLATE: &str = "{prefix:28!} [{bar:22}] {percent:>3}%  {wide_msg}";
-const TEMPLATE_WAITING: &str = "{prefix:28!} {wide_msg}";
+const JOB: &str = "{prefix:28!} [{bar:22}] {percent:>3}%  {wide_msg}";
+const JOB_WITHOUT_BAR: &str = "{prefix:28!} {wide_msg}";
+const STAGE: &str = "  {prefix:14!} [{bar:22}] {percent:>3}%  {wide_msg}";
+const STAGE_WITHOUT_BAR: &str = "  {prefix:14!} {wide_msg}";
+const STAGE_DONE: &str = "\u{2713} {prefix:14!} {wide_msg}";
+const STAGE_AHEAD: &str = "  {prefix:14!.dim}";
+const REST: &str = "{wide_msg}";
 
 #[derive(Debug)]
 pub struct Bars {
     screen: MultiProgress,
-    bars: HashMap<String, ProgressBar>,
-    rest: Option<ProgressBar>,
+    bars: Vec<ProgressBar>,
 }
 
 impl Bars {
     pub fn new() -> Self {
         let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        Self { screen, bars: HashMap::new(), rest: None }
+        Self { screen, bars: Vec::new() }
     }
 
     /// A line that stays, above the bars.
@@ -33,68 +38,48 @@ impl Bars {
         let _ = self.screen.println(text);
     }
 
-    /// Brings the bars up to date. Running jobs come first, since they are what moves.
+    /// Brings the screen up to date.
     pub fn draw(&mut self, tracker: &Tracker) {
-        let mut shown: Vec<&Tracked> = tracker.jobs().collect();
-        shown.sort_by_key(|tracked| !is_running(tracked));
-        let more = shown.len().saturating_sub(BARS_MAX);
-        shown.truncate(BARS_MAX);
-        let Self { screen, bars, .. } = self;
-        bars.retain(|id, bar| {
-            let stays = shown.iter().any(|tracked| tracked.job.id == *id);
-            if !stays {
+        let rows = rows::screen(tracker, ROWS_MAX);
+        while self.bars.len() > rows.len() {
+            if let Some(bar) = self.bars.pop() {
                 bar.finish_and_clear();
-                screen.remove(bar);
+                self.screen.remove(&bar);
             }
-            stays
-        });
-        for (at, tracked) in shown.into_iter().enumerate() {
-            let bar = bars.entry(tracked.job.id.clone()).or_insert_with(|| {
-                let bar = screen.insert(at, ProgressBar::new(1));
-                bar.set_prefix(figures::name(&tracked.job));
-                bar
-            });
-            update(bar, &Figures::of(tracked));
         }
-        self.draw_rest(more);
-    }
-
-    fn draw_rest(&mut self, more: usize) {
-        if more == 0 {
-            if let Some(rest) = self.rest.take() {
-                rest.finish_and_clear();
-                self.screen.remove(&rest);
-            }
-            return;
+        while self.bars.len() < rows.len() {
+            self.bars.push(self.screen.add(ProgressBar::new(1)));
         }
-        let rest = self.rest.get_or_insert_with(|| {
-            let rest = self.screen.add(ProgressBar::new(1));
-            rest.set_style(style("{wide_msg}"));
-            rest
-        });
-        rest.set_message(format!("and {more} more"));
+        for (bar, row) in self.bars.iter().zip(rows) {
+            update(bar, row);
+        }
     }
 
     pub fn clear(&mut self) {
         self.bars.clear();
-        self.rest = None;
         let _ = self.screen.clear();
     }
 }
 
-fn update(bar: &ProgressBar, figures: &Figures) {
-    match figures.total {
-        Some(total) => {
-            bar.set_style(style(TEMPLATE));
-            // indicatif reads a length of zero as unknown; an empty object is done.
-            bar.set_length(total.max(1));
-            bar.set_position(if total == 0 { 1 } else { figures.done.min(total) });
-            bar.set_message(format!("{}  {}", figures.amount(), figures.pace()));
-        }
-        None => {
-            bar.set_style(style(TEMPLATE_WAITING));
-            bar.set_message(figures.pace());
-        }
+fn update(bar: &ProgressBar, row: Row) {
+    bar.set_style(style(template(&row)));
+    if let Some(fill) = row.fill {
+        bar.set_length(fill.total);
+        bar.set_position(fill.done);
+    }
+    bar.set_prefix(row.label);
+    bar.set_message(row.text);
+}
+
+fn template(row: &Row) -> &'static str {
+    match (row.look, row.fill.is_some()) {
+        (Look::Job, true) => JOB,
+        (Look::Job, false) => JOB_WITHOUT_BAR,
+        (Look::Stage, true) => STAGE,
+        (Look::Stage, false) => STAGE_WITHOUT_BAR,
+        (Look::StageDone, _) => STAGE_DONE,
+        (Look::StageAhead, _) => STAGE_AHEAD,
+        (Look::Rest, _) => REST,
     }
 }
 
@@ -105,17 +90,14 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("=> ")
 }
 
-fn is_running(tracked: &Tracked) -> bool {
-    tracked.job.state() == causeway::v1::JobState::Running
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_templates_are_legal() {
-        for template in [TEMPLATE, TEMPLATE_WAITING, "{wide_msg}"] {
+        let all = [JOB, JOB_WITHOUT_BAR, STAGE, STAGE_WITHOUT_BAR, STAGE_DONE, STAGE_AHEAD, REST];
+        for template in all {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

@@ -84,7 +84,7 @@ impl Display for Progress {
 
     fn ended(&mut self, job: &Job) -> anyhow::Result<()> {
         if let Form::Lines(lines) = &mut self.form {
-            lines.forget(&job.id);
+            lines.ended(job);
         }
         self.say(&super::figures::ending(job));
         Ok(())

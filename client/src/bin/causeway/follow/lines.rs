@@ -1,16 +1,19 @@
 //! Progress where there is no terminal: a line when the state or stage of a job changes, and at most one
-//! every five seconds in between, so that a log of a five-hour transfer stays readable.
+//! every five seconds in between, so that a log of a five-hour transfer stays readable. An image job has
+//! lines of its own: see `stages`.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use causeway::v1::Job;
 use causeway::watch::Event;
 use tokio::time::Instant;
 
 use super::figures::{self, Figures};
+use super::stages::Stages;
 use super::tracker::{Tracked, Tracker};
+use crate::ends;
 use crate::print;
-use crate::table;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -18,6 +21,8 @@ const INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Lines {
     said: HashMap<String, Said>,
+    /// Of image jobs.
+    stages: HashMap<String, Stages>,
 }
 
 #[derive(Debug)]
@@ -29,7 +34,7 @@ struct Said {
 
 impl Lines {
     pub fn new() -> Self {
-        Self { said: HashMap::new() }
+        Self { said: HashMap::new(), stages: HashMap::new() }
     }
 
     pub fn changed(&mut self, tracker: &Tracker, event: &Event) {
@@ -41,22 +46,32 @@ impl Lines {
             | Event::Lost { .. }
             | Event::Restored { .. } => return,
         };
-        if let Some(line) = tracker.get(id).and_then(|tracked| self.line(tracked, Instant::now())) {
-            print::note(line);
+        if let Some(tracked) = tracker.get(id) {
+            self.say(tracked, Instant::now());
         }
     }
 
     pub fn tick(&mut self, tracker: &Tracker) {
         let now = Instant::now();
         for tracked in tracker.jobs() {
-            if let Some(line) = self.line(tracked, now) {
-                print::note(line);
-            }
+            self.say(tracked, now);
         }
     }
 
-    pub fn forget(&mut self, id: &str) {
-        self.said.remove(id);
+    /// What the last change of a job ended before the job itself did; nothing is kept of it.
+    pub fn ended(&mut self, job: &Job) {
+        self.said.remove(&job.id);
+        let mut stages = self.stages.remove(&job.id).unwrap_or_default();
+        stages.ended(job).iter().for_each(print::note);
+    }
+
+    fn say(&mut self, tracked: &Tracked, now: Instant) {
+        if ends::stages(&tracked.job).is_empty() {
+            self.line(tracked, now).iter().for_each(print::note);
+        } else {
+            let stages = self.stages.entry(tracked.job.id.clone()).or_default();
+            stages.news(tracked, now).iter().for_each(print::note);
+        }
     }
 
     /// The line to print now, if one is due and says something new.
@@ -69,7 +84,7 @@ impl Lines {
             return None;
         }
         let name = figures::name(&tracked.job);
-        let percent = table::percent(figures.done, figures.total);
+        let percent = figures.percent();
         let words = [tracked.job.id.clone(), name, figures.amount(), percent, figures.pace()];
         let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
         let line = words.join("  ");

@@ -84,12 +84,12 @@ fn remotes(status: &StatusResponse) -> String {
             table::cell(&remote.remote),
             table::cell(&remote.partition),
             table::cell(&remote.region),
-            table::cell(or_dash(&remote.account)),
+            table::cell(table::or_dash(&remote.account)),
             table::cell(expiry.as_deref().unwrap_or("do not expire")),
             table::cell(&format_rate(remote.read_rate)),
             table::cell(&format_rate(remote.write_rate)),
             table::cell(&format!("{} r, {} w", remote.read_concurrency, remote.write_concurrency)),
-            table::cell(or_dash(&remote.arn)),
+            table::cell(table::or_dash(&remote.arn)),
         ]);
     }
     table::text(&table)
@@ -174,8 +174,4 @@ pub async fn drain(client: &Client, out: &mut Out, undo: bool) -> anyhow::Result
 
 fn unlimited() -> String {
     "unlimited".to_owned()
-}
-
-fn or_dash(text: &str) -> &str {
-    if text.is_empty() { "-" } else { text }
 }

@@ -1,17 +1,19 @@
 //! `jobs`: the list, newest first, fetched page by page and printed as it comes.
 
 use causeway::v1::{Job, ListRequest};
+use causeway::words::Word;
 use causeway::{Client, Exit, view};
 use comfy_table::Cell;
 
 use crate::cli::{self, Jobs};
+use crate::ends;
 use crate::print::{self, Out};
 use crate::table;
 
 const PAGE_MAX: u64 = 1_000;
 
-const HEADINGS: [&str; 8] =
-    ["JOB", "STATE", "DONE", "SIZE", "PRIO", "SUBMITTED", "SOURCE", "TARGET"];
+const HEADINGS: [&str; 9] =
+    ["JOB", "STATE", "KIND", "DONE", "SIZE", "PRIO", "SUBMITTED", "SOURCE", "TARGET"];
 
 pub async fn jobs(client: &Client, out: &mut Out, arguments: &Jobs) -> anyhow::Result<Exit> {
     let filter = cli::filter(&arguments.states, &arguments.labels);
@@ -75,19 +77,58 @@ impl List {
     }
 }
 
-fn row(job: &Job, colour: bool) -> [Cell; 8] {
-    let (source, target) = match &job.transfer {
-        Some(transfer) => (transfer.source.as_str(), transfer.target.as_str()),
-        None => ("-", "-"),
-    };
+fn row(job: &Job, colour: bool) -> [Cell; 9] {
     [
         table::cell(&job.id),
         table::state_cell(job, colour),
-        table::cell(&table::percent(job.bytes_done, job.bytes_total)),
+        table::cell(job.kind().word().unwrap_or("unknown")),
+        table::cell(&table::done(job)),
         table::cell(&table::size(job.bytes_total)),
         table::cell(&job.priority.to_string()),
         table::cell(&table::ago(job.submitted_at.as_ref())),
-        table::cell(source),
-        table::cell(target),
+        table::cell(table::or_dash(ends::source(job))),
+        table::cell(table::or_dash(&ends::target(job))),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use causeway::v1::{
+        ImageProgress, ImageRef, JobKind, JobState, MigrateSpec, Stage, StageProgress,
+    };
+
+    use super::*;
+
+    fn words(job: &Job) -> Vec<String> {
+        row(job, false).iter().map(Cell::content).collect()
+    }
+
+    #[test]
+    fn a_row_of_a_migration_shows_its_images_and_how_far_ec2_is() {
+        let stage =
+            StageProgress { stage: Stage::Storing.into(), percent: 37, ..Default::default() };
+        let spec =
+            MigrateSpec { image: "com:ami-1".into(), target: "gov:".into(), ..Default::default() };
+        let mut job = Job {
+            kind: JobKind::Migrate.into(),
+            state: JobState::Running.into(),
+            stage: Stage::Storing.into(),
+            migrate: Some(spec),
+            image: Some(ImageProgress { stages: vec![stage], ..Default::default() }),
+            ..Default::default()
+        };
+        let row = words(&job);
+        assert_eq!(row[1..4], ["storing", "migrate", "37%"]);
+        assert_eq!(row[7..], ["com:ami-1", "gov:"]);
+        job.state = JobState::Succeeded.into();
+        let image =
+            ImageRef { remote: "gov".into(), image_id: "ami-9".into(), ..Default::default() };
+        job.image.get_or_insert_default().restored = Some(image);
+        assert_eq!(words(&job)[8], "gov:ami-9");
+    }
+
+    #[test]
+    fn a_job_of_an_unknown_kind_has_dashes() {
+        assert_eq!(words(&Job::default())[7..], ["-", "-"]);
+    }
 }

@@ -1,9 +1,11 @@
 //! `show` and `receipt`: everything known of one job.
 
+mod image;
+
 use std::fmt::Write;
 
 use causeway::units::{format_rate, format_size};
-use causeway::v1::{Job, ObjectRef, Part, PartState, TransferSpec};
+use causeway::v1::{Job, JobKind, ObjectRef, Part, PartState, TransferSpec};
 use causeway::words::Word;
 use causeway::{Client, Error, Exit, view};
 use serde::Serialize;
@@ -59,6 +61,12 @@ impl Page {
             self.row(name, value);
         }
     }
+
+    /// Lines of another form, below a blank one.
+    fn block(&mut self, text: &str) {
+        self.0.push('\n');
+        self.0.push_str(text);
+    }
 }
 
 /// The failure comes first: it is what people look for.
@@ -76,18 +84,27 @@ fn describe(job: &Job, parts: &[Part]) -> String {
     if let Some(reason) = job.wait_reason().word() {
         page.row("waits for", format!("{reason}: {}", job.wait_detail));
     }
-    describe_transfer(&mut page, job);
-    describe_progress(&mut page, job);
+    image::describe_spec(&mut page, job);
+    if let Some(transfer) = &job.transfer {
+        describe_transfer(&mut page, job, transfer);
+    }
+    describe_place(&mut page, job);
+    if job.transfer.is_some() {
+        describe_progress(&mut page, job);
+    }
     describe_history(&mut page, job);
     for warning in &job.warnings {
         page.row("warning", warning);
     }
-    if let Some(receipt) = &job.receipt {
+    if let Some(receipt) = job.receipt.as_ref().filter(|receipt| !receipt.blake3.is_empty()) {
         page.row("blake3", &receipt.blake3);
         page.row("crc64nvme", &receipt.crc64nvme);
         page.row("verified by", &receipt.verified_by);
         page.known("target etag", receipt.target.as_ref().map(|target| &target.etag));
         page.known("target version", receipt.target.as_ref().and_then(|t| t.version_id.as_ref()));
+    }
+    if let Some(image) = &job.image {
+        image::describe_progress(&mut page, image);
     }
     if !parts.is_empty() {
         page.0.push_str(&parts_map(parts));
@@ -95,17 +112,25 @@ fn describe(job: &Job, parts: &[Part]) -> String {
     page.0
 }
 
-fn describe_transfer(page: &mut Page, job: &Job) {
-    let spec = job.transfer.clone().unwrap_or_default();
-    page.row("source", &spec.source);
-    page.row("target", &spec.target);
+/// Of an image job, this is the object on its way.
+fn describe_transfer(page: &mut Page, job: &Job, spec: &TransferSpec) {
+    let [source, target] = match job.kind() {
+        JobKind::Transfer | JobKind::Unspecified => ["source", "target"],
+        JobKind::Store | JobKind::Restore | JobKind::Migrate => ["carries", "carries to"],
+    };
+    page.row(source, &spec.source);
+    page.row(target, &spec.target);
     page.known("pinned", job.source.as_ref().map(pinned));
-    page.row("priority", job.priority.to_string());
-    page.known("labels", pairs(&job.labels));
     page.known("verify", spec.verify().word());
     page.known("if exists", spec.if_exists().word());
-    describe_target(page, &spec);
+    describe_target(page, spec);
     page.known("expect blake3", spec.expect_blake3.as_ref());
+}
+
+/// Where it stands in the queue.
+fn describe_place(page: &mut Page, job: &Job) {
+    page.row("priority", job.priority.to_string());
+    page.known("labels", pairs(&job.labels));
     page.known("idempotency", job.idempotency_key.as_ref());
 }
 

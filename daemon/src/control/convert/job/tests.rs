@@ -1,8 +1,9 @@
 //! What a job looks like from outside, at each step of its way.
 
 use super::*;
+use crate::control::engine::Place;
 use crate::model::{
-    IfExists, JobId, JobKind, Labels, Lease, PartDigest, PartPlan, Submission, Timestamp,
+    IfExists, JobId, JobKind, Labels, Lease, PartDigest, PartPlan, Receipt, Submission, Timestamp,
     TransferState, UploadId, VerifiedBy, Verify, Wait, WaitReason,
 };
 
@@ -21,8 +22,8 @@ fn submitted(source: &str) -> Job {
         expect_blake3: Some([0xab; 32]),
     };
     let labels = Labels::from([("batch".to_owned(), "7".to_owned())]);
-    let submission =
-        Submission { spec, priority: 3, labels, idempotency_key: Some("once".to_owned()) };
+    let idempotency_key = Some("once".to_owned());
+    let submission = Submission { priority: 3, labels, idempotency_key, ..Submission::new(spec) };
     Job::submitted(JobId::from_parts(Timestamp(5), 6), submission, "uid:0".into(), Timestamp(1_500))
 }
 
@@ -60,6 +61,7 @@ fn live() -> Live {
         bytes_done: 13 * MIB,
         bytes_per_second: 2 * MIB,
         parts_active: vec![(number(2), 4)],
+        percent: None,
     }
 }
 
@@ -88,11 +90,11 @@ fn succeeded() -> Job {
     job.receipt = Some(Receipt {
         job_id: job.id,
         kind: JobKind::Transfer,
-        source: object("com"),
-        target: object("gov"),
+        source: Some(object("com")),
+        target: Some(object("gov")),
         blake3: "ab".repeat(32),
         crc64nvme: "rosUhgp5mIg=".to_owned(),
-        verified_by: VerifiedBy::S3Checksum,
+        verified_by: Some(VerifiedBy::S3Checksum),
         parts: 3,
         part_size: 10 * MIB,
         bytes_sent: 27 * MIB,
@@ -107,7 +109,7 @@ fn succeeded() -> Job {
 
 #[test]
 fn a_queued_job_shows_what_was_asked_for_and_no_figures() {
-    let shown = job(&submitted("com:images/golden/ami-1.bin"), Some(&live()), Some(place()));
+    let shown = job(&submitted("com:images/golden/ami-1.bin"), Some(&live()), &|_| Some(place()));
     assert_eq!(shown.state(), v1::JobState::Queued);
     assert_eq!(shown.stage(), v1::Stage::Unspecified);
     assert_eq!(shown.wait_reason(), v1::WaitReason::Unspecified);
@@ -124,7 +126,7 @@ fn a_queued_job_shows_what_was_asked_for_and_no_figures() {
 
 #[test]
 fn a_running_job_shows_its_live_figures() {
-    let shown = job(&running(), Some(&live()), Some(place()));
+    let shown = job(&running(), Some(&live()), &|_| Some(place()));
     assert_eq!(shown.stage(), v1::Stage::Transferring);
     assert_eq!(shown.wait_reason(), v1::WaitReason::Rate);
     assert_eq!(shown.wait_detail, "600 MiB/s is reached");
@@ -139,14 +141,14 @@ fn a_running_job_shows_its_live_figures() {
 /// The worker may not have come round to its figures yet: what is on disk counts at the least.
 #[test]
 fn progress_never_goes_below_what_is_durable() {
-    let shown = job(&running(), Some(&Live::default()), None);
+    let shown = job(&running(), Some(&Live::default()), &|_| None);
     assert_eq!(shown.bytes_done, 10 * MIB);
-    assert_eq!(job(&running(), None, None).bytes_done, 10 * MIB);
+    assert_eq!(job(&running(), None, &|_| None).bytes_done, 10 * MIB);
 }
 
 #[test]
 fn a_job_that_succeeded_is_done_whole() {
-    let shown = job(&succeeded(), Some(&live()), Some(place()));
+    let shown = job(&succeeded(), Some(&live()), &|_| Some(place()));
     assert_eq!(shown.stage(), v1::Stage::Unspecified);
     assert_eq!((shown.bytes_done, shown.bytes_sent), (25 * MIB, 27 * MIB));
     assert_eq!(shown.bytes_per_second, 0);
@@ -160,7 +162,7 @@ fn a_presigned_source_is_shown_without_its_query() {
     let url = "https://images.s3.amazonaws.com/golden/ami-1.bin?X-Amz-Signature=s3cret";
     let mut presigned = submitted(url);
     presigned.transfer = running().transfer;
-    let shown = job(&presigned, None, None);
+    let shown = job(&presigned, None, &|_| None);
     assert!(!format!("{shown:?}").contains("s3cret"));
     let spec = shown.transfer.expect("always there");
     assert_eq!(spec.source, "https://images.s3.amazonaws.com/golden/ami-1.bin?REDACTED");
@@ -205,7 +207,7 @@ fn a_job_s_weight_is_about_its_size_on_the_wire() {
     heavy.labels = (0..16).map(|n| (format!("{n:0>63}"), "v".repeat(255))).collect();
     heavy.warnings = vec!["w".repeat(200); 32];
     for job in [submitted("com:images/a"), running(), heavy] {
-        let shown = super::job(&job, None, Some(place()));
+        let shown = super::job(&job, None, &|_| Some(place()));
         let debug = format!("{shown:?}").len();
         assert!(weight(&shown) * 4 > debug, "{} for {debug}", weight(&shown));
     }

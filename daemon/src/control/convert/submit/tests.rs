@@ -49,10 +49,11 @@ fn pair(key: &str, value: &str) -> HashMap<String, String> {
 #[test]
 fn a_bare_request_takes_the_configuration_s_defaults() {
     let read = read(request(transfer())).expect("legal");
-    assert_eq!(read.spec.source.to_string(), "com:images/golden/ami-1.bin");
-    assert_eq!(read.spec.target.to_string(), "gov:vault/ami-1.bin");
-    assert_eq!((read.spec.verify, read.spec.if_exists), (Verify::Auto, IfExists::Fail));
-    assert_eq!((read.priority, read.spec.part_size, read.spec.encryption), (0, None, None));
+    let spec = read.spec.expect("a transfer");
+    assert_eq!(spec.source.to_string(), "com:images/golden/ami-1.bin");
+    assert_eq!(spec.target.to_string(), "gov:vault/ami-1.bin");
+    assert_eq!((spec.verify, spec.if_exists), (Verify::Auto, IfExists::Fail));
+    assert_eq!((read.priority, spec.part_size, spec.encryption), (0, None, None));
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn every_field_is_kept() {
     asked.labels = pair("batch", "7");
     asked.idempotency_key = Some("k".repeat(128));
     let read = read(asked).expect("legal");
-    let spec = read.spec;
+    let spec = read.spec.expect("a transfer");
     assert_eq!((spec.verify, spec.if_exists), (Verify::Checksum, IfExists::Skip));
     assert_eq!(spec.part_size, Some(64 << 20));
     assert_eq!(spec.storage_class.as_deref(), Some("GLACIER"));
@@ -92,7 +93,10 @@ fn a_target_prefix_gets_the_source_s_base_name() {
         (PRESIGNED, "gov:vault/in/", "gov:vault/in/ami 1.bin"),
     ] {
         let asked = v1::TransferSpec { source: source.into(), target: target.into(), ..transfer() };
-        assert_eq!(read(request(asked)).expect("legal").spec.target.to_string(), expected);
+        assert_eq!(
+            read(request(asked)).expect("legal").spec.expect("a transfer").target.to_string(),
+            expected
+        );
     }
     let nameless = |asked: &mut v1::TransferSpec| {
         asked.source = "https://host/?X-Amz-Signature=s3cret".into();

@@ -1,7 +1,7 @@
 //! What a seed carries: objects of many sizes, what stands at their targets before, and what is asked.
 
 use anyhow::{Context as _, Result};
-use causewayd::model::{IfExists, Labels, Submission, TransferSpec, Verify};
+use causewayd::model::{IfExists, Submission, TransferSpec, Verify};
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -76,5 +76,5 @@ pub fn submission(number: usize, case: &Case) -> Result<Submission> {
         expect_blake3: None,
     };
     let idempotency_key = Some(format!("job {number}"));
-    Ok(Submission { spec, priority: case.priority, labels: Labels::new(), idempotency_key })
+    Ok(Submission { priority: case.priority, idempotency_key, ..Submission::new(spec) })
 }

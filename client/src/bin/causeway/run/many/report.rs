@@ -1,0 +1,154 @@
+//! The outcomes of many submissions: each printed as it comes, all counted, and followed with `--wait`.
+
+use std::collections::HashMap;
+use std::io;
+
+use anyhow::Context;
+use causeway::v1::{Job, SubmitManyResponse, WatchRequest, submit_many_response::Outcome};
+use causeway::{Client, Error, Exit, view};
+
+use crate::ends;
+use crate::follow::{self, Progress, Tally};
+use crate::print::{self, Out, plain};
+use crate::run::submit::{ending, print_plan};
+
+/// Jobs followed at a time with `--wait`; the ids must fit into one request.
+const WATCHED_MAX: usize = 1_000;
+
+/// What a reading thread finds wrong: a line, or the file.
+pub type Fault = io::Result<(u64, String)>;
+
+/// Collects outcomes and prints them as they come.
+pub struct Report<'a> {
+    out: &'a mut Out,
+    /// What a number counts: `line`, `object` or `image`.
+    noun: &'static str,
+    wait: bool,
+    accepted: u64,
+    existed: u64,
+    refused: u64,
+    last_answered: u64,
+    /// Only with `--wait`.
+    to_follow: Vec<Followed>,
+}
+
+/// A job to wait for.
+struct Followed {
+    line: u64,
+    id: String,
+    existed: bool,
+}
+
+impl<'a> Report<'a> {
+    pub fn new(out: &'a mut Out, noun: &'static str, wait: bool) -> Self {
+        Self {
+            out,
+            noun,
+            wait,
+            accepted: 0,
+            existed: 0,
+            refused: 0,
+            last_answered: 0,
+            to_follow: Vec::new(),
+        }
+    }
+
+    pub fn answer(&mut self, answer: &SubmitManyResponse) -> anyhow::Result<()> {
+        self.last_answered = answer.line;
+        let accepted = match &answer.outcome {
+            Some(Outcome::Accepted(accepted)) => accepted,
+            Some(Outcome::Refused(fault)) => {
+                let refusal = view::Fault::from(fault);
+                return self.refuse(answer.line, refusal);
+            }
+            None => return Err(Error::Incomplete { field: "outcome" }.into()),
+        };
+        self.accepted += 1;
+        self.existed += u64::from(accepted.existed);
+        if let (true, Some(job)) = (self.wait, &accepted.job) {
+            // Printed when it ends: one outcome a line.
+            let (line, id, existed) = (answer.line, job.id.clone(), accepted.existed);
+            self.to_follow.push(Followed { line, id, existed });
+            return Ok(());
+        }
+        if self.out.is_json() {
+            return self.out.json(&view::Line::from(answer));
+        }
+        if let Some(plan) = &accepted.plan {
+            self.out.line(format_args!("{} {}", self.noun, answer.line))?;
+            print_plan(self.out, plan)?;
+        } else if let Some(job) = &accepted.job {
+            let line = format!("{}  {} -> {}", job.id, ends::source(job), ends::target(job));
+            self.out.line(plain(&line))?;
+        }
+        Ok(())
+    }
+
+    pub fn fault(&mut self, fault: Fault) -> anyhow::Result<()> {
+        let (line, message) = fault.with_context(|| {
+            format!("the manifest cannot be read on; {} lines went in", self.accepted)
+        })?;
+        self.refuse(line, view::Fault::invalid(message))
+    }
+
+    fn refuse(&mut self, line: u64, fault: view::Fault) -> anyhow::Result<()> {
+        self.refused += 1;
+        print::error(format_args!("{} {line}: {}", self.noun, fault.message));
+        match self.out.is_json() {
+            true => self.out.json(&view::Line::refused(line, fault)),
+            false => Ok(()),
+        }
+    }
+
+    /// The stream broke: what was answered is on the daemon's disk, what follows is not known.
+    pub fn broken(&self, error: Error) -> anyhow::Error {
+        print::note(format_args!(
+            "{} answered up to {} {} ({} accepted); what follows may have been taken too: repeat it \
+             with idempotency keys, or look with `causeway jobs`",
+            self.accepted + self.refused,
+            self.noun,
+            self.last_answered,
+            self.accepted
+        ));
+        error.into()
+    }
+
+    pub async fn finish(self, client: &Client) -> anyhow::Result<Exit> {
+        print::note(format_args!(
+            "{} accepted ({} were there already), {} refused",
+            self.accepted, self.existed, self.refused
+        ));
+        let mut tally = Tally::default();
+        for chunk in self.to_follow.chunks(WATCHED_MAX) {
+            tally.add(&follow_chunk(client, self.out, chunk).await?);
+        }
+        if self.wait && tally.ended() > 0 {
+            print::note(tally);
+        }
+        // A refused line weighs more than a failed job: nothing in the queue stands for it.
+        Ok(if self.refused > 0 { Exit::Refused } else { tally.exit() })
+    }
+}
+
+/// Follows some jobs to their end and prints each as it ends.
+async fn follow_chunk(client: &Client, out: &mut Out, chunk: &[Followed]) -> anyhow::Result<Tally> {
+    // Two lines may stand for one job, by their idempotency key.
+    let mut lines: HashMap<&str, Vec<&Followed>> = HashMap::new();
+    for followed in chunk {
+        lines.entry(&followed.id).or_default().push(followed);
+    }
+    let job_ids = lines.keys().map(|id| (*id).to_owned()).collect();
+    let request = WatchRequest { job_ids, ..Default::default() };
+    let mut ended = |job: &Job| {
+        if !out.is_json() {
+            return out.line(ending(job));
+        }
+        for followed in lines.get(job.id.as_str()).into_iter().flatten() {
+            let (line, existed) = (followed.line, followed.existed);
+            let job = Some(view::Job::from(job));
+            out.json(&view::Line { line, existed, job, plan: None, error: None })?;
+        }
+        Ok(())
+    };
+    follow::follow(client, request, &mut Progress::new(), &mut ended).await
+}

@@ -1,0 +1,264 @@
+//! EC2's in-progress quotas as admission: who may ask next, and whether there is room.
+//!
+//! EC2 accepts a store or a restore while the sum of the sizes *already* in progress is below the limit; the
+//! request's own size is not counted. So all who want to ask stand in one line a remote and kind, and its head
+//! alone asks, when the sum is below. Counted is what this daemon began and has not seen end, and whatever
+//! else was seen in progress. EC2 has the last word: a request that it refuses waits on.
+//!
+//! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-store-restore.html>
+//!
+//! # Invariants
+//! - The line is by priority, then by age; a priority that changes counts at once.
+//! - A place in the line, and what is counted, is given back when it is dropped.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::base::Share;
+use crate::model::{JobId, RemoteName};
+
+/// What EC2 counts apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    Store,
+    Restore,
+}
+
+impl Kind {
+    /// The word used in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Restore => "restore",
+        }
+    }
+}
+
+/// The limits of one remote, in GB, as EC2 counts GiB of volumes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub store_in_progress_gb: u64,
+    pub restore_in_progress_gb: u64,
+    pub image_size_gb: u64,
+}
+
+impl Limits {
+    /// What may be in progress.
+    pub fn in_progress(self, kind: Kind) -> u64 {
+        match kind {
+            Kind::Store => self.store_in_progress_gb,
+            Kind::Restore => self.restore_in_progress_gb,
+        }
+    }
+}
+
+/// Whose quota.
+type Place = (RemoteName, Kind);
+
+/// All quotas. Clones are one.
+#[derive(Debug, Clone)]
+pub struct Quotas(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    limits: BTreeMap<RemoteName, Limits>,
+    lines: Mutex<BTreeMap<Place, Line>>,
+    /// Something changed in some line.
+    changed: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    waiting: BTreeMap<JobId, Arc<Share>>,
+    /// What this daemon began: EC2's name for it, and its size in GiB.
+    begun: BTreeMap<JobId, (String, u64)>,
+    /// What others have in progress, as it was seen last: EC2's name for it, and its size in GiB.
+    others: BTreeMap<String, u64>,
+}
+
+impl Line {
+    /// The highest priority, and of those the oldest: ids grow.
+    fn head(&self) -> Option<JobId> {
+        let ranked = self.waiting.iter().map(|(id, share)| (Reverse(share.weight()), *id));
+        ranked.min().map(|(_, id)| id)
+    }
+
+    fn used(&self) -> u64 {
+        let others = self.others.iter().filter(|(name, _)| self.is_of_another(name));
+        self.begun.values().map(|(_, gib)| gib).sum::<u64>()
+            + others.map(|(_, gib)| gib).sum::<u64>()
+    }
+
+    fn is_of_another(&self, name: &str) -> bool {
+        self.begun.values().all(|(own, _)| own != name)
+    }
+}
+
+/// A place in a line.
+#[derive(Debug)]
+pub struct Waiting {
+    quotas: Quotas,
+    place: Place,
+    job: JobId,
+}
+
+/// A store or restore that is counted.
+#[derive(Debug)]
+pub struct Begun {
+    quotas: Quotas,
+    place: Place,
+    job: JobId,
+}
+
+impl Quotas {
+    /// Quotas of these remotes.
+    pub fn new(limits: BTreeMap<RemoteName, Limits>) -> Self {
+        let (lines, changed) = (Mutex::default(), watch::Sender::new(()));
+        Self(Arc::new(Shared { limits, lines, changed }))
+    }
+
+    /// The limits of a remote; `None` where there is no such remote.
+    pub fn limits(&self, remote: &RemoteName) -> Option<Limits> {
+        self.0.limits.get(remote).copied()
+    }
+
+    /// Joins the line.
+    pub fn wait(&self, remote: &RemoteName, kind: Kind, job: JobId, share: &Arc<Share>) -> Waiting {
+        let place = (remote.clone(), kind);
+        self.lock().entry(place.clone()).or_default().waiting.insert(job, Arc::clone(share));
+        self.0.changed.send_replace(());
+        Waiting { quotas: self.clone(), place, job }
+    }
+
+    /// Counts what is being asked for, or was. By `name`, it is known from what others began.
+    pub fn begin(
+        &self,
+        remote: &RemoteName,
+        kind: Kind,
+        job: JobId,
+        (name, gib): (&str, u64),
+    ) -> Begun {
+        let place = (remote.clone(), kind);
+        let counted = (name.to_owned(), gib);
+        self.lock().entry(place.clone()).or_default().begun.insert(job, counted);
+        Begun { quotas: self.clone(), place, job }
+    }
+
+    /// The sums in progress, as far as they are known, in GB.
+    pub fn used(&self) -> Vec<(RemoteName, Kind, u64)> {
+        let lines = self.lock();
+        let used = lines.iter().map(|((remote, kind), line)| (remote.clone(), *kind, line.used()));
+        used.collect()
+    }
+
+    // No code path panics while it holds the lock; a poisoned one is still consistent.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Place, Line>> {
+        self.0.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    /// Whether it is this one's turn.
+    pub fn is_head(&self) -> bool {
+        self.quotas.lock().get(&self.place).and_then(Line::head) == Some(self.job)
+    }
+
+    /// Of what is in progress at EC2, what this daemon did not begin and whose size was not told yet.
+    pub fn unknown(&self, in_progress: &[String]) -> Vec<String> {
+        let mut lines = self.quotas.lock();
+        let Some(line) = lines.get_mut(&self.place) else { return Vec::new() };
+        line.others.retain(|name, _| in_progress.contains(name));
+        let is_unknown =
+            |name: &&String| line.is_of_another(name) && !line.others.contains_key(*name);
+        in_progress.iter().filter(is_unknown).cloned().collect()
+    }
+
+    /// Tells the size of what others have in progress, in GiB.
+    pub fn tell(&self, name: String, gib: u64) {
+        if let Some(line) = self.quotas.lock().get_mut(&self.place) {
+            line.others.insert(name, gib);
+        }
+    }
+
+    /// The sum in progress, as far as it is known, in GB.
+    pub fn used(&self) -> u64 {
+        self.quotas.lock().get(&self.place).map(Line::used).unwrap_or_default()
+    }
+
+    /// Tells that something has changed in some line, from now on.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.quotas.0.changed.subscribe()
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(line) = self.quotas.lock().get_mut(&self.place) {
+            line.waiting.remove(&self.job);
+        }
+        self.quotas.0.changed.send_replace(());
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(line) = self.quotas.lock().get_mut(&self.place) {
+            line.begun.remove(&self.job);
+        }
+        self.quotas.0.changed.send_replace(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    fn id(number: u128) -> JobId {
+        JobId::from_parts(Timestamp(1), number)
+    }
+
+    fn quotas() -> (Quotas, RemoteName) {
+        (Quotas::new(BTreeMap::new()), "com".parse().expect("legal"))
+    }
+
+    #[test]
+    fn the_line_is_by_priority_and_then_by_age() {
+        let (quotas, com) = quotas();
+        let wait = |number, priority| {
+            let share = Share::new(priority);
+            (quotas.wait(&com, Kind::Store, id(number), &share), share)
+        };
+        let (low, _) = wait(1, -5);
+        let (first, _) = wait(2, 0);
+        let (second, share) = wait(3, 0);
+        assert!(first.is_head() && !second.is_head() && !low.is_head());
+        share.set_priority(10);
+        assert!(second.is_head(), "a priority that changes counts at once");
+        drop(second);
+        assert!(first.is_head());
+        let other = quotas.wait(&com, Kind::Restore, id(9), &Share::new(-100));
+        assert!(other.is_head(), "each kind has a line of its own");
+    }
+
+    #[tokio::test]
+    async fn what_ends_is_given_back_and_told() {
+        let (quotas, com) = quotas();
+        let waiting = quotas.wait(&com, Kind::Store, id(1), &Share::new(0));
+        let begun = quotas.begin(&com, Kind::Store, id(2), ("ami-2", 300));
+        let mut changes = waiting.changes();
+        let in_progress = ["ami-2".to_owned(), "ami-9".to_owned()];
+        assert_eq!(waiting.unknown(&in_progress), ["ami-9"], "somebody else's");
+        waiting.tell("ami-9".to_owned(), 600);
+        assert!(waiting.unknown(&in_progress).is_empty());
+        assert_eq!(waiting.used(), 900);
+        drop(begun);
+        changes.changed().await.expect("somebody holds the sender");
+        assert_eq!(quotas.used(), [(com, Kind::Store, 600)]);
+        assert!(waiting.unknown(&[]).is_empty());
+        assert_eq!(waiting.used(), 0, "theirs has ended");
+    }
+}

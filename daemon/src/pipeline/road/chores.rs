@@ -1,0 +1,119 @@
+//! What is done once the new image is there: its deprecation, the objects that are of no use any more, and
+//! what becomes of the image that was stored.
+//!
+//! Each can be repeated: a crash after one and before its record does it once more, and finds it done.
+
+use super::{Road, restore_of, store_of, unfit, work};
+use crate::base::clock;
+use crate::image::{Deletion, Error, Images};
+use crate::model::{Chore, ImageFact, Job, ObjectAddress, Retire, Side, StoreSpec, Timestamp};
+use crate::transfer::Fault;
+
+impl Road<'_> {
+    /// Does one.
+    pub(super) async fn chore(&self, job: &Job, chore: Chore) -> Result<Job, Fault> {
+        let line = match chore {
+            Chore::Deprecate => self.deprecate(job).await?,
+            Chore::CleanUpStored => self.clean_up_stored(job).await?,
+            Chore::CleanUpLanded => self.clean_up_landed(job).await?,
+            Chore::RetireSource => self.retire_source(job).await?,
+        };
+        self.note(ImageFact::Done(chore, line)).await
+    }
+
+    async fn deprecate(&self, job: &Job) -> Result<String, Fault> {
+        let spec = restore_of(job)?;
+        let after = spec.deprecate_after.unwrap_or_default();
+        let new = work(job)?.progress.available.as_ref();
+        let new = new.ok_or_else(|| unfit("no image is available"))?;
+        let at = new.at.plus_millis(after.saturating_mul(1000));
+        let remote = &spec.object.remote;
+        let images = self.images(remote, Side::Target)?;
+        let id = new.fact.image.id.as_str();
+        self.ask(Side::Target, remote, || images.deprecate(id, at)).await?;
+        Ok(format!("{remote}:{id} is deprecated from {} on", clock::rfc3339(at)))
+    }
+
+    async fn clean_up_stored(&self, job: &Job) -> Result<String, Fault> {
+        let stored = work(job)?.progress.stored.as_ref();
+        let etag = stored.ok_or_else(|| unfit("nothing is stored"))?.fact.etag.clone();
+        self.delete(&store_of(job)?.stored(), Side::Source, &etag).await
+    }
+
+    async fn clean_up_landed(&self, job: &Job) -> Result<String, Fault> {
+        let address = &restore_of(job)?.object;
+        let carried = work(job)?.progress.carried.as_ref();
+        let landed = carried.and_then(|carried| carried.fact.target.as_ref());
+        let etag = landed.ok_or_else(|| unfit("nothing was carried"))?.etag.clone();
+        self.delete(address, Side::Target, &etag).await
+    }
+
+    /// Deletes an object, if it is the one that it was.
+    async fn delete(
+        &self,
+        address: &ObjectAddress,
+        side: Side,
+        etag: &str,
+    ) -> Result<String, Fault> {
+        let object = self.object(address, side)?;
+        let found = self.ask(side, &address.remote, || object.look()).await?;
+        match found {
+            None => return Ok(format!("{address} is gone")),
+            Some(found) if found.etag != etag => {
+                return Ok(format!("{address} is another object now, and is left"));
+            }
+            Some(_) => {}
+        }
+        let is_marker = self.ask(side, &address.remote, || object.delete()).await?;
+        Ok(match is_marker {
+            false => format!("{address} is deleted"),
+            true => format!("{address} is deleted; its bucket keeps the version"),
+        })
+    }
+
+    async fn retire_source(&self, job: &Job) -> Result<String, Fault> {
+        let spec = store_of(job)?;
+        let how = work(job)?.spec.retire_source.ok_or_else(|| unfit("nothing is to be retired"))?;
+        let (remote, id) = (&spec.image.remote, spec.image.image.as_str());
+        let images = self.images(remote, Side::Source)?;
+        match how {
+            Retire::Deprecate => {
+                // In the future, as EC2 wants it, to the minute.
+                let at = Timestamp(clock::now().0.next_multiple_of(60_000) + 60_000);
+                self.ask(Side::Source, remote, || images.deprecate(id, at)).await?;
+                Ok(format!("{} is deprecated from {} on", spec.image, clock::rfc3339(at)))
+            }
+            Retire::Disable => {
+                self.ask(Side::Source, remote, || images.disable(id)).await?;
+                Ok(format!("{} is disabled", spec.image))
+            }
+            Retire::Deregister => self.deregister(spec, &images).await,
+        }
+    }
+
+    async fn deregister(&self, spec: &StoreSpec, images: &Images) -> Result<String, Fault> {
+        let (remote, id) = (&spec.image.remote, spec.image.image.as_str());
+        let gone = self.ask(Side::Source, remote, || async {
+            match images.deregister(id, true).await {
+                Ok(deleted) => Ok(Some(deleted)),
+                Err(Error::NoSuchImage(_)) => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        let Some(deleted) = gone.await? else {
+            return Ok(format!("{} is gone", spec.image));
+        };
+        let mut line = format!("{} is deregistered", spec.image);
+        for snapshot in deleted {
+            line += &match snapshot.deletion {
+                Deletion::Deleted => format!("; {} is deleted", snapshot.snapshot),
+                Deletion::InUse => format!("; {} stays: another image has it", snapshot.snapshot),
+                Deletion::NotPermitted => {
+                    format!("; {} stays: ec2:DeleteSnapshot is not allowed", snapshot.snapshot)
+                }
+                Deletion::Failed(why) => format!("; {} stays: {why}", snapshot.snapshot),
+            };
+        }
+        Ok(line)
+    }
+}

@@ -1,0 +1,138 @@
+//! What was lost on the way, and an image registered anew to have it back.
+//!
+//! The new image stands on the restored one's snapshots and has its name, so the restored one goes first.
+//! Between the two, what is to be registered is in the job's record.
+
+use super::restore::own_tags;
+use super::{Road, SEEN_AFTER, restore_of, unfit, work};
+use crate::image::{Error, Images, Registration};
+use crate::model::{Change, Fidelity, Image, ImageFact, Job, RestoreSpec, Side};
+use crate::transfer::Fault;
+use crate::transfer::retry::Budget;
+
+const NOT_COMPARED: &str = "the UEFI variables were not compared: ec2:DescribeImageAttribute is not allowed, \
+                            or the image is somebody else's";
+
+impl Road<'_> {
+    /// The restored image beside the one that was stored.
+    pub(super) async fn compare(
+        &self,
+        job: &Job,
+        source: &Image,
+        images: &Images,
+        restored: &Image,
+    ) -> Result<Fidelity, Fault> {
+        let mut fidelity = Fidelity::of(source, restored);
+        let boots_by_uefi = |image: &Image| {
+            let by = image.traits.boot_mode.as_deref();
+            by.is_some_and(|mode| mode.starts_with("uefi"))
+        };
+        if !boots_by_uefi(source) {
+            return Ok(fidelity);
+        }
+        let spec = work(job)?.spec.store.as_ref().ok_or_else(|| unfit("it stores nothing"))?;
+        let stored_at = self.images(&spec.image.remote, Side::Source)?;
+        let was = self.uefi_data(Side::Source, &stored_at, source).await?;
+        let is = self.uefi_data(Side::Target, images, restored).await?;
+        let (Some(was), Some(is)) = (was, is) else {
+            self.record.apply(Change::Warn(NOT_COMPARED.to_owned())).await?;
+            return Ok(fidelity);
+        };
+        // It is kibibytes of base64: that it differs is what a person needs to know.
+        let shown =
+            |data: &Option<String>| data.as_ref().map(|data| format!("{} bytes", data.len()));
+        if was != is {
+            fidelity.compare("UefiData", shown(&was).as_deref(), shown(&is).as_deref());
+        }
+        Ok(fidelity)
+    }
+
+    /// The variables that an image boots with; `None` where they are not to be had: of somebody else's
+    /// image, they are not.
+    async fn uefi_data(
+        &self,
+        side: Side,
+        images: &Images,
+        image: &Image,
+    ) -> Result<Option<Option<String>>, Fault> {
+        let (remote, id) = (images.remote().name(), image.id.as_str());
+        self.ask(side, remote, || async {
+            match images.uefi_data(id).await {
+                Err(Error::AccessDenied(_) | Error::Unsupported(_)) => Ok(None),
+                data => data.map(Some),
+            }
+        })
+        .await
+    }
+
+    /// Registers the image anew, or follows that.
+    pub(super) async fn repair(&self, job: Job) -> Result<Job, Fault> {
+        let spec = restore_of(&job)?.clone();
+        let progress = &work(&job)?.progress;
+        let restored =
+            progress.repair_asked.as_deref().ok_or_else(|| unfit("no repair is asked"))?;
+        let images = self.images(&spec.object.remote, Side::Target)?;
+        match progress.restoring.as_ref().filter(|id| **id != restored.id) {
+            Some(id) => self.wait_for_image(&job, &spec, &images, id).await,
+            None => self.register(&job, &spec, &images, restored).await,
+        }
+    }
+
+    async fn register(
+        &self,
+        job: &Job,
+        spec: &RestoreSpec,
+        images: &Images,
+        restored: &Image,
+    ) -> Result<Job, Fault> {
+        let remote = &spec.object.remote;
+        let old = restored.id.as_str();
+        self.ask(Side::Target, remote, || async {
+            match images.deregister(old, false).await {
+                Ok(_) | Err(Error::NoSuchImage(_)) => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
+        .await?;
+        let registration = self.registration(job, restored).await?;
+        let (mut patience, mut budget) = (SEEN_AFTER / 10, Budget::default());
+        loop {
+            // The restored one may be seen for a moment after it is gone.
+            let found = self.find_own(job, images, patience).await?;
+            if let Some(id) = found.filter(|id| *id != restored.id) {
+                return self.note(ImageFact::Restoring(id)).await;
+            }
+            match self.handle.stop.or_now(images.register(&registration)).await? {
+                Ok(id) => {
+                    let id = id.parse().map_err(|_| unfit("EC2's answer names no image"))?;
+                    return self.note(ImageFact::Restoring(id)).await;
+                }
+                Err(error) => {
+                    if error.answer_lost() {
+                        patience = SEEN_AFTER;
+                    }
+                    self.pause(&mut budget, Side::Target, remote, &error).await?;
+                }
+            }
+        }
+    }
+
+    /// The image as it was stored, on the snapshots as they were restored.
+    async fn registration(&self, job: &Job, restored: &Image) -> Result<Registration, Fault> {
+        let work = work(job)?;
+        let source = work.progress.source.as_deref().ok_or_else(|| unfit("it has no source"))?;
+        let spec = work.spec.store.as_ref().ok_or_else(|| unfit("it stores nothing"))?;
+        let stored_at = self.images(&spec.image.remote, Side::Source)?;
+        let mut tags = restored.tags.clone();
+        tags.retain(|key, _| !key.starts_with("aws:"));
+        tags.extend(own_tags(job)?);
+        Ok(Registration {
+            name: restored.name.clone(),
+            description: source.description.clone(),
+            traits: source.traits.clone(),
+            uefi_data: self.uefi_data(Side::Source, &stored_at, source).await?.flatten(),
+            devices: restored.devices.clone(),
+            tags,
+        })
+    }
+}
