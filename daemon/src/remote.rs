@@ -20,6 +20,7 @@ mod partition;
 mod request;
 mod resolver;
 mod secret;
+mod server_clock;
 mod transport;
 
 use std::path::PathBuf;
@@ -46,6 +47,7 @@ pub use partition::partition_of;
 pub use request::{ANSWER_PATIENCE, Operation, count};
 pub use resolver::Spread;
 pub use secret::Secret;
+use server_clock::ServerClock;
 pub use transport::{CONNECT_TIMEOUT, POOL_IDLE};
 
 use crate::base::{Limits, Pace, Share, SharedObserver};
@@ -93,6 +95,7 @@ pub struct Remote {
     asks_sts: bool,
     credentials: credentials::Watched,
     identity: Arc<ArcSwap<identity::Checked>>,
+    server_clock: ServerClock,
     s3_endpoint: Option<String>,
     ec2_endpoint: Option<String>,
     ssm_endpoint: Option<String>,
@@ -120,7 +123,8 @@ impl Remote {
         }
         let asks_sts = options.s3_endpoint.is_none() || options.sts_endpoint.is_some();
         let is_waited_for = asks_sts && options.expected_account.is_some();
-        let base = sdk_config(&options)?;
+        let server_clock = ServerClock::default();
+        let base = sdk_config(&options, server_clock.clone())?;
         let sts = sts_config(&base, options.sts_endpoint.as_deref());
         let credentials = credentials::provider(name, &options.credentials, &sts).await;
         let shared = SharedCredentialsProvider::new(credentials.clone());
@@ -134,6 +138,7 @@ impl Remote {
             asks_sts,
             credentials,
             identity: Arc::new(ArcSwap::from_pointee(identity::Checked::at_start(is_waited_for))),
+            server_clock,
             region: options.region,
             s3_endpoint: options.s3_endpoint,
             ec2_endpoint: options.ec2_endpoint,
@@ -247,18 +252,23 @@ impl Remote {
         self.identity.load().bar()
     }
 
+    /// Milliseconds that this machine's clock is ahead of the remote's, or behind where negative, to a second;
+    /// `None` before an answer told the time.
+    pub fn clock_ahead_millis(&self) -> Option<i64> {
+        self.server_clock.ahead_millis()
+    }
+
     /// When the credentials in use expire; `None` where they do not, or none were needed yet.
     pub fn credentials_expire_at(&self) -> Option<Timestamp> {
         self.credentials.expire_at()
     }
 }
 
-fn sdk_config(options: &Options) -> Result<SdkConfig, Error> {
+fn sdk_config(options: &Options, server_clock: ServerClock) -> Result<SdkConfig, Error> {
     let client =
-        transport::client(options.ca_bundle.as_deref()).map_err(|source| Error::CaBundle {
-            remote: options.name.clone(),
-            path: options.ca_bundle.clone().unwrap_or_default(),
-            source,
+        transport::client(options.ca_bundle.as_deref(), server_clock).map_err(|source| {
+            let path = options.ca_bundle.clone().unwrap_or_default();
+            Error::CaBundle { remote: options.name.clone(), path, source }
         })?;
     let cache =
         IdentityCache::lazy().buffer_time(RENEW_BEFORE).load_timeout(CREDENTIALS_PATIENCE).build();

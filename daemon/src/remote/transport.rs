@@ -35,6 +35,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
 
+use super::server_clock::ServerClock;
 use super::trust;
 use client::Client;
 use dial::Dial;
@@ -88,19 +89,23 @@ impl Error {
     }
 }
 
-/// The client that all of a remote's services share, and with it the pool.
+/// The client that all of a remote's services share, and with it the pool. `clock` hears of each answer.
 ///
 /// # Errors
 /// Where the bundle cannot be read or used.
-pub fn client(ca_bundle: Option<&Path>) -> Result<SharedHttpClient, trust::Error> {
+pub(super) fn client(
+    ca_bundle: Option<&Path>,
+    clock: ServerClock,
+) -> Result<SharedHttpClient, trust::Error> {
     let pem = ca_bundle.map(std::fs::read).transpose()?;
     let dial = Dial::new(Arc::new(tls::config(pem.as_deref())?));
-    Ok(SharedHttpClient::new(Transport { client: Client::new(dial) }))
+    Ok(SharedHttpClient::new(Transport { client: Client::new(dial), clock }))
 }
 
 #[derive(Debug, Clone)]
 struct Transport {
     client: Client,
+    clock: ServerClock,
 }
 
 impl HttpClient for Transport {
@@ -129,12 +134,13 @@ impl HttpConnector for Transport {
                 used.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(metadata)
             });
         }
-        let client = self.client.clone();
+        let (client, clock) = (self.client.clone(), self.clock.clone());
         HttpConnectorFuture::new(async move {
             let seen = |tag: &Tag| {
                 *used.lock().unwrap_or_else(PoisonError::into_inner) = Some(tag.clone());
             };
             let answer = client.send(request, seen).await.map_err(Error::told)?;
+            clock.see(answer.headers());
             HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
