@@ -23,6 +23,8 @@ mod list;
 
 mod bucket;
 
+mod settings;
+
 mod call;
 mod chunked;
 mod classify;
@@ -45,9 +47,10 @@ pub use head::Existing;
 pub use list::{ListedObject, Page, list};
 pub use presigned::PresignedObject;
 pub use s3::S3Object;
+pub use settings::{BucketSettings, LifecycleRule, PublicAccessBlock, When};
 pub use target::{
     Attributes, CreatedUpload, ListedPart, ListedUpload, PartAck, PartBytes, PartError, PartFrames,
-    S3Target, SealedPart,
+    Rehearsed, S3Target, SealedPart,
 };
 
 use crate::base::Pace;

@@ -1,9 +1,11 @@
 //! A key in S3, as a target: what stands there, whole small objects, tags.
 //!
-//! Multipart uploads are in `upload`, and how a server takes them is found out in `probe`.
+//! Multipart uploads are in `upload`; how a server takes them is found out in `probe`, and whether it takes
+//! one of this identity in `rehearsal`.
 
 mod attributes;
 mod probe;
+mod rehearsal;
 mod upload;
 
 use std::collections::BTreeMap;
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 
 pub use attributes::Attributes;
+pub use rehearsal::Rehearsed;
 pub use upload::{
     Checksum, CreatedUpload, ListedPart, ListedUpload, PartAck, PartBytes, PartError, PartFrames,
     SealedPart,

@@ -1,7 +1,9 @@
 //! Both backends on a real server, and each odd habit on a scripted one.
 
 mod odd;
+mod rehearsal;
 pub(crate) mod server;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -72,7 +72,7 @@ pub(super) async fn run(
             Step::Store if !is_described && asked_nothing(&job) => road.describe(&job).await?,
             Step::Describe => road.describe(&job).await?,
             Step::Store => road.store(job).await?,
-            Step::Carry => road.carry(job).await?,
+            Step::Carry => Box::pin(road.carry(job)).await?,
             Step::Restore => road.restore(job).await?,
             Step::Alias => road.alias(job).await?,
             Step::Chore(chore) => road.chore(&job, chore).await?,

@@ -118,7 +118,7 @@ impl S3Target {
         }
     }
 
-    async fn send_pattern(&self, upload: &UploadId) -> Result<(), Error> {
+    pub(super) async fn send_pattern(&self, upload: &UploadId) -> Result<(), Error> {
         let number = PartNumber::new(1).ok_or_else(|| {
             self.caller.bad_answer(super::upload::UPLOAD_PART, "parts are counted from 1")
         })?;

@@ -12,12 +12,14 @@ use futures::Stream;
 use super::attributes::{self, Attributes};
 use super::{Error, S3Target};
 use crate::blob::PartChecksum;
-use crate::blob::call::{ANSWER_PATIENCE, COMPLETE_PATIENCE, Caller, Operation};
+pub(super) use crate::blob::call::Operation;
+use crate::blob::call::{ANSWER_PATIENCE, COMPLETE_PATIENCE, Caller};
 use crate::blob::chunked::Announce;
 use crate::blob::frames::PartBody;
 use crate::blob::head::{quoted, unquoted};
+use crate::blob::settings;
 use crate::model::digest::{crc64nvme_from_base64, crc64nvme_to_base64};
-use crate::model::{PartNumber, PublishedObject, Timestamp, UploadId};
+use crate::model::{Encryption, PartNumber, PublishedObject, Timestamp, UploadId};
 use crate::remote::timestamp;
 
 pub(super) const CREATE: Operation = Operation::new("CreateMultipartUpload", "s3:PutObject");
@@ -26,7 +28,8 @@ pub(super) const LIST_PARTS: Operation = Operation::new("ListParts", "s3:ListMul
 const LIST_UPLOADS: Operation =
     Operation::new("ListMultipartUploads", "s3:ListBucketMultipartUploads");
 const COMPLETE: Operation = Operation::new("CompleteMultipartUpload", "s3:PutObject");
-const ABORT: Operation = Operation::new("AbortMultipartUpload", "s3:AbortMultipartUpload");
+pub(super) const ABORT: Operation =
+    Operation::new("AbortMultipartUpload", "s3:AbortMultipartUpload");
 
 /// Pages of a list read before it counts as endless: 10,000 parts come in 10.
 const PAGES_MAX: usize = 100;
@@ -39,6 +42,8 @@ pub struct CreatedUpload {
     pub abort_at: Option<Timestamp>,
     /// Whether the server said that it will keep a full-object CRC64NVME.
     pub full_object: bool,
+    /// What the server said that it will encrypt the object by.
+    pub encryption: Option<Encryption>,
 }
 
 /// The target has the part.
@@ -146,8 +151,10 @@ impl S3Target {
         let upload = answer.upload_id.filter(|id| !id.is_empty());
         let upload = upload
             .ok_or_else(|| self.caller.bad_answer(CREATE, "the answer gives no upload id"))?;
+        let sse = answer.server_side_encryption.as_ref();
         Ok(CreatedUpload {
             upload: UploadId(upload),
+            encryption: sse.and_then(|sse| settings::encryption(sse, answer.ssekms_key_id)),
             abort_at: answer.abort_date.and_then(timestamp),
             full_object: answer.checksum_type == Some(ChecksumType::FullObject),
         })

@@ -197,7 +197,7 @@ async fn an_upload_that_is_gone_is_gone_and_not_an_error_to_abort() {
 }
 
 /// A server that knows no trailers: it refuses them, or stores the body as it comes, framing and all.
-fn uploads(refuses: bool) -> impl Fn(&str) -> String + Send + Sync + 'static {
+pub(super) fn uploads(refuses: bool) -> impl Fn(&str) -> String + Send + Sync + 'static {
     let stored = std::sync::Mutex::new(String::new());
     move |head: &str| {
         let head = head.to_ascii_lowercase();
