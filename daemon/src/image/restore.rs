@@ -3,7 +3,7 @@
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateRestoreImageTask.html>
 
 use aws_sdk_ec2::operation::create_restore_image_task::builders::CreateRestoreImageTaskFluentBuilder;
-use aws_sdk_ec2::types::ResourceType;
+use aws_sdk_ec2::types::{ResourceType, TagSpecification};
 
 use super::{Error, Images, Tags, tags};
 use crate::remote::Operation;
@@ -26,7 +26,7 @@ impl Images {
         name: Option<&str>,
         tags: &Tags,
     ) -> Result<String, Error> {
-        let specified = tags::specified(tags, &[ResourceType::Image, ResourceType::Snapshot]);
+        let specified = specified(tags);
         let request =
             self.restore_request(bucket, key, name).set_tag_specifications(specified).send();
         let about = format!("{bucket}/{key}");
@@ -34,7 +34,7 @@ impl Images {
         self.created(CREATE, &about, answer.image_id)
     }
 
-    /// Whether [`Images::restore`] would be permitted. Whether the object may be read, EC2 does not say.
+    /// Whether [`Images::restore`] would be permitted, its tags among it. Whether the object may be read, EC2 does not say.
     ///
     /// # Errors
     /// As that.
@@ -43,8 +43,11 @@ impl Images {
         bucket: &str,
         key: &str,
         name: Option<&str>,
+        tags: &Tags,
     ) -> Result<(), Error> {
-        let request = self.restore_request(bucket, key, name).dry_run(true).send();
+        let specified = specified(tags);
+        let request = self.restore_request(bucket, key, name).dry_run(true);
+        let request = request.set_tag_specifications(specified).send();
         self.rehearse(CREATE, &format!("{bucket}/{key}"), request).await
     }
 
@@ -70,4 +73,9 @@ impl Images {
             .ebs_encryption_by_default
             .ok_or_else(|| self.bad_answer(ENCRYPTION, about, "the answer says neither yes nor no"))
     }
+}
+
+/// The image and its snapshots get the same.
+fn specified(tags: &Tags) -> Option<Vec<TagSpecification>> {
+    tags::specified(tags, &[ResourceType::Image, ResourceType::Snapshot])
 }

@@ -70,7 +70,7 @@ async fn every(images: &Images) -> Vec<(&'static str, Result<String, Error>)> {
         store_tasks(&ids);
         store_tasks_in_progress();
         restore("images", "ami-00000001.bin", Some("golden"), &tags);
-        may_restore("images", "ami-00000001.bin", Some("golden"));
+        may_restore("images", "ami-00000001.bin", Some("golden"), &tags);
         encrypts_by_default();
         image("ami-00000001");
         find_images(by);

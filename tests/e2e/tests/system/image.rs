@@ -369,10 +369,12 @@ async fn a_rehearsal_says_whether_it_would_be_permitted_and_does_nothing() -> Re
         ..Traits::default()
     };
     let image = Registration { name: "new".to_owned(), traits, ..Registration::default() };
+    let tagged = tags("job", "3");
+    let may_restore = || images.may_restore("images", "a.bin", Some("copy"), &tagged);
     let all = async || {
         [
             ("CreateStoreImageTask", images.may_store(&id, "images").await),
-            ("CreateRestoreImageTask", images.may_restore("images", "a.bin", Some("copy")).await),
+            ("CreateRestoreImageTask", may_restore().await),
             ("CreateTags", images.may_tag(std::slice::from_ref(&id), &tags("a", "b")).await),
             ("RegisterImage", images.may_register(&image).await),
             ("EnableImageDeprecation", images.may_deprecate(&id, at).await),
