@@ -21,6 +21,10 @@ mod store;
 use std::time::Duration;
 
 pub use alias::roll_back;
+pub(super) use describe::{
+    bucket_elsewhere, name_taken, no_such_image, unencrypted, unfit_snapshot, unfit_to_store,
+};
+pub(super) use store::stands_already;
 use tokio::time::Instant;
 
 use super::{Handle, Pipeline};

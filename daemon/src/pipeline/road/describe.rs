@@ -75,11 +75,8 @@ impl Road<'_> {
             return Ok(());
         }
         let region = region.unwrap_or_default();
-        let reason = format!(
-            "the bucket {bucket} is in {region}, and EC2 in {} reaches buckets of its own Region alone",
-            known.region()
-        );
-        let failure = refused(reason, format!("name a bucket in {}", known.region()));
+        let (reason, remedy) = bucket_elsewhere(bucket, &region, known.region());
+        let failure = refused(reason, remedy);
         Err(Fault::failed(failure.on(side, Some(remote.clone())).at("s3:ListBucket", bucket)))
     }
 
@@ -105,11 +102,7 @@ impl Road<'_> {
         if self.ask(Side::Target, remote, || images.encrypts_by_default()).await? {
             return Ok(());
         }
-        let failure = refused(
-            "encryption is required, and the account does not encrypt new snapshots by default",
-            "turn on EBS encryption by default in the target's account and Region, and retry",
-        );
-        let at = failure.at("ec2:GetEbsEncryptionByDefault", images.remote().region());
+        let at = unencrypted().at("ec2:GetEbsEncryptionByDefault", images.remote().region());
         Err(Fault::failed(at.on(Side::Target, Some(remote.clone()))))
     }
 
@@ -138,13 +131,34 @@ impl Road<'_> {
     }
 }
 
-pub(super) fn name_taken(remote: &RemoteName, name: &str, image: &Image) -> Failure {
+/// EC2 in `own` and a bucket in `region`: why that is none for it, and what to do.
+pub(in crate::pipeline) fn bucket_elsewhere(
+    bucket: &str,
+    region: &str,
+    own: &str,
+) -> (String, String) {
+    let reason = format!(
+        "the bucket {bucket} is in {region}, and EC2 in {own} reaches buckets of its own Region alone"
+    );
+    (reason, format!("name a bucket in {own}"))
+}
+
+/// Encryption is required, and would not be had.
+pub(in crate::pipeline) fn unencrypted() -> Failure {
+    refused(
+        "encryption is required, and the account does not encrypt new snapshots by default",
+        "turn on EBS encryption by default in the target's account and Region, and retry",
+    )
+}
+
+/// The name is another image's.
+pub(in crate::pipeline) fn name_taken(remote: &RemoteName, name: &str, image: &Image) -> Failure {
     let reason = format!("{} has the name '{name}' there already", image.id);
     let failure = refused(reason, "give another --name, or rename or deregister that image");
     failure.on(Side::Target, Some(remote.clone())).at("ec2:CreateRestoreImageTask", name)
 }
 
-fn no_such_image(spec: &StoreSpec) -> Failure {
+pub(in crate::pipeline) fn no_such_image(spec: &StoreSpec) -> Failure {
     let remedy =
         "check the id, and that it is of the remote's Region and account or shared with it";
     of(spec, "the account sees no such image".to_owned(), remedy)
@@ -159,7 +173,7 @@ fn of(spec: &StoreSpec, reason: String, remedy: &str) -> Failure {
 
 /// Why EC2 does not store this image, and what to do; `None` where it does.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-store-restore.html>
-fn unfit_to_store(
+pub(in crate::pipeline) fn unfit_to_store(
     image: &Image,
     size_max: Option<u64>,
     account: Option<&str>,
@@ -214,7 +228,11 @@ fn told(image: &Image) -> String {
     }
 }
 
-fn unfit_snapshot(snapshot: &Snapshot, allow_decrypted: bool) -> Option<(String, &'static str)> {
+/// Why the image is not to be stored for this snapshot of it, and what to do; `None` where it may be.
+pub(in crate::pipeline) fn unfit_snapshot(
+    snapshot: &Snapshot,
+    allow_decrypted: bool,
+) -> Option<(String, &'static str)> {
     let id = &snapshot.id;
     match &snapshot.state {
         SnapshotState::Completed => {}

@@ -187,7 +187,8 @@ impl Road<'_> {
     }
 }
 
-fn stands_already(spec: &StoreSpec, stands: &str) -> Failure {
+/// A copy of the image is there, or is about to be, and was not to be taken.
+pub(in crate::pipeline) fn stands_already(spec: &StoreSpec, stands: &str) -> Failure {
     let reason = format!("a copy of it {stands} {} already", spec.stored());
     at(spec, refused(reason, "submit it with --reuse-stored to take that, or delete it"))
 }

@@ -18,6 +18,7 @@ mod kill_loop;
 mod limits;
 mod observe;
 mod peers;
+mod preflight;
 mod reaper;
 mod rebuild;
 mod transfer;
