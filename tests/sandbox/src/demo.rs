@@ -1,14 +1,15 @@
-//! `sandbox demo`: a whole transfer with the real daemon and the real client, and a proof that shares
-//! nothing with them.
+//! `sandbox demo`: a whole transfer, or with `--migrate` the whole road of an image, with the real daemon and
+//! the real client, and a proof that shares nothing with them.
 //!
 //! # Invariants
 //! - It succeeds only if the job did, the receipt says so, and the target's bytes, read again by this
-//!   program, are those of the source file.
+//!   program, are those of the source.
 //! - It leaves no process behind, and no file unless asked to.
 
 mod binaries;
 mod daemon;
 mod image;
+mod migrate;
 mod proof;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use sandbox::{Attributes, Content, DaemonConfig, Endpoint, EndpointOptions, EtagStyle};
+use serde_json::Value;
 
 use self::binaries::Binaries;
 use self::daemon::{Client, Daemon};
@@ -30,6 +32,9 @@ pub(crate) struct Arguments {
     /// Carry this file instead of an image made here.
     #[arg(long, value_name = "PATH", conflicts_with = "size")]
     file: Option<PathBuf>,
+    /// Migrate an image of that size from one EC2 to the other: store, carry, restore, alias.
+    #[arg(long, conflicts_with = "file")]
+    migrate: bool,
     /// Keep the work directory: the copy, the configuration, the daemon's log.
     #[arg(long)]
     keep: bool,
@@ -51,7 +56,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let work_dir = work_dir(arguments.work_dir.as_deref())?;
     let path = work_dir.path().to_owned();
     let outcome = tokio::select! {
-        outcome = transfer(&arguments, &binaries, &path) => outcome,
+        outcome = demonstrate(&arguments, &binaries, &path) => outcome,
         signal = tokio::signal::ctrl_c() => {
             // The daemon is killed with the future that owns it, which ends here.
             signal.context("cannot wait for Ctrl-C")?;
@@ -90,6 +95,17 @@ fn show_log(work_dir: &Path) {
     }
 }
 
+async fn demonstrate(
+    arguments: &Arguments,
+    binaries: &Binaries,
+    work_dir: &Path,
+) -> anyhow::Result<()> {
+    match arguments.migrate {
+        true => migrate::run(arguments.size, binaries, work_dir).await,
+        false => transfer(arguments, binaries, work_dir).await,
+    }
+}
+
 async fn transfer(
     arguments: &Arguments,
     binaries: &Binaries,
@@ -109,36 +125,53 @@ async fn transfer(
     );
     println!("gov        {}  {}  holds an empty bucket, landing", gov.url(), gov.region());
 
-    let mut daemon = Daemon::start(&binaries.causewayd, &config, work_dir)?;
+    let (from, to) = (format!("commercial:images/{KEY}"), format!("gov:landing/{KEY}"));
+    let job = job(binaries, &config, work_dir, &["submit", &from, &to, "--wait"]).await?;
+    let blake3 = proof::read_back(&gov, "landing", KEY, &source, &job.receipt).await?;
+    println!("\nread back  landing/{KEY} over {}: every byte is the source's", gov.url());
+    println!("blake3     {blake3}, as the receipt says");
+    proof::nothing_left(&gov)?;
+    let rate = size / u64::try_from(job.took.as_millis().max(1))? * 1000;
+    println!(
+        "time       {:.1} s from submit to receipt, {}/s",
+        job.took.as_secs_f64(),
+        size::show(rate)
+    );
+    commercial.stop().await;
+    gov.stop().await;
+    Ok(())
+}
+
+/// A job that was done.
+struct Done {
+    receipt: Value,
+    /// From its submission to its end.
+    took: Duration,
+}
+
+/// Starts the daemon, has the client submit a job and wait for it, prints the receipt, and ends the daemon.
+async fn job(
+    binaries: &Binaries,
+    config: &DaemonConfig,
+    work_dir: &Path,
+    command: &[&str],
+) -> anyhow::Result<Done> {
+    let mut daemon = Daemon::start(&binaries.causewayd, config, work_dir)?;
     daemon.ready(config.telemetry(), PATIENCE).await?;
     println!("causewayd  ready, pid {}\n", daemon.pid());
 
     let client = Client { program: &binaries.causeway, endpoint: config.control_endpoint() };
-    let (from, to) = (format!("commercial:images/{KEY}"), format!("gov:landing/{KEY}"));
-    println!("$ causeway submit {from} {to} --wait");
+    println!("$ causeway {}", command.join(" "));
     let started = Instant::now();
-    client.show(&["submit", &from, &to, "--wait"]).await?;
+    client.show(command).await?;
     let took = started.elapsed();
     let job = client.newest_job().await?;
     println!("\n$ causeway receipt {job}");
     let receipt = client.read(&["receipt", &job]).await?;
     println!("{}", receipt.trim_end());
     daemon.stop(PATIENCE).await?;
-
     let receipt = serde_json::from_str(&receipt).context("the receipt is not JSON")?;
-    let blake3 = proof::read_back(&gov, "landing", KEY, &source, &receipt).await?;
-    println!("\nread back  landing/{KEY} over {}: every byte is the source's", gov.url());
-    println!("blake3     {blake3}, as the receipt says");
-    proof::nothing_left(&gov)?;
-    let rate = size / u64::try_from(took.as_millis().max(1))? * 1000;
-    println!(
-        "time       {:.1} s from submit to receipt, {}/s",
-        took.as_secs_f64(),
-        size::show(rate)
-    );
-    commercial.stop().await;
-    gov.stop().await;
-    Ok(())
+    Ok(Done { receipt, took })
 }
 
 async fn source_file(arguments: &Arguments, work_dir: &Path) -> anyhow::Result<PathBuf> {

@@ -97,11 +97,7 @@ fn endpoint(
     let sink = BucketOptions { sink: Some(Sink::default()), ..BucketOptions::default() };
     let mut options = options.bucket("images").bucket("landing").bucket_with("sink", sink);
     options.port = port;
-    options.ec2 = Ec2Options {
-        store_ms_per_gib: MS_PER_GIB,
-        restore_ms_per_gib: MS_PER_GIB,
-        ..Ec2Options::default()
-    };
+    options.ec2 = Ec2Options::taking(MS_PER_GIB);
     options.plain_http = arguments.plain_http;
     options.directory = Some(work_dir.join(&options.region));
     if arguments.opaque_etags {

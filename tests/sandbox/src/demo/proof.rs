@@ -1,5 +1,5 @@
 //! Reads the target again, over HTTPS and with a URL signed here, and compares it with the source
-//! file byte by byte: nothing of the daemon takes part.
+//! file byte by byte, or a restored volume with the one that was stored: nothing of the daemon takes part.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use futures::TryStreamExt as _;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
-use sandbox::Endpoint;
+use sandbox::{Content, Endpoint};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -46,6 +47,22 @@ pub(super) async fn read_back(
     let said = receipt.get("blake3").and_then(Value::as_str).unwrap_or_default();
     ensure!(said == blake3, "the receipt says {said}, the target's BLAKE3 is {blake3}");
     Ok(blake3)
+}
+
+/// Answers the BLAKE3 of both when all their bytes are the same.
+pub(super) async fn same_bytes(was: &Content, is: &Content) -> anyhow::Result<String> {
+    let (was, is) = (digest(was).await?, digest(is).await?);
+    ensure!(was == is, "the bytes differ: the BLAKE3 was {was}, and is {is}");
+    Ok(is)
+}
+
+async fn digest(content: &Content) -> anyhow::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    let mut frames = content.read(0..content.len());
+    while let Some(frame) = frames.try_next().await? {
+        hasher.update(&frame);
+    }
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// A job that succeeded leaves no upload open: it would cost its owner money.

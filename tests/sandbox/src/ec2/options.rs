@@ -51,6 +51,14 @@ impl Default for Ec2Options {
     }
 }
 
+impl Ec2Options {
+    /// One in which stores, and restores, take so long for a GiB.
+    #[must_use]
+    pub fn taking(ms_per_gib: u64) -> Self {
+        Self { store_ms_per_gib: ms_per_gib, restore_ms_per_gib: ms_per_gib, ..Self::default() }
+    }
+}
+
 /// Attributes that a restore does not bring back. AWS keeps most of what is not particular to a Region;
 /// which is lost was different over time, so that none is by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
