@@ -11,8 +11,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use causeway::v1::{self, Stage};
 use e2e::Running;
-use e2e::image_world::{ImageWorld, is_over, migrate};
-use sandbox::{Action, Fault, ImageSpec, Lost};
+use e2e::image_world::{ImageWorld, aliased, is_over};
+use sandbox::{Action, Fault, ImageSpec};
 
 const SEED: u64 = 0x00c0_ffee_2026_1121;
 /// Each with at least one migration under way.
@@ -56,14 +56,8 @@ struct Migration {
 /// Stores and restores take 300 to 1,000 ms each, and so does what lies between them.
 async fn world() -> Result<ImageWorld> {
     let world = ImageWorld::taking(10).await?;
-    world.world.gov.faults([
-        Fault::on("PutObject", Action::DelayMs(300)),
-        Fault::on("RegisterImage", Action::DelayMs(100)),
-    ]);
+    world.world.gov.faults([Fault::on("PutObject", Action::DelayMs(300))]);
     world.world.gov.ssm().change(|options| options.validation_ms = 200);
-    // One of two is repaired: an image is made anew of its snapshots, and the first is gone.
-    let lost = Lost { boot_mode: true, ..Lost::default() };
-    world.to().change(|options| options.lost_on_restore = lost);
     Ok(world)
 }
 
@@ -78,12 +72,7 @@ async fn submit(
     let before = world.to().add_image(ImageSpec::new(format!("before-{number}")));
     let alias = format!("/golden/{number}");
     world.set_alias(&alias, &before).await?;
-    let restored = v1::RestoredImage {
-        alias: alias.clone(),
-        repair: number.is_multiple_of(2),
-        ..v1::RestoredImage::default()
-    };
-    let asked = v1::MigrateSpec { restored: Some(restored), ..migrate(&image) };
+    let asked = aliased(&image, &alias);
     let job = running.submit(asked).await?;
     Ok(Migration { image, alias, job })
 }
