@@ -217,6 +217,9 @@ pub struct ImageProgress {
     /// The image as EC2 restored it, which is to be registered anew from its snapshots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repair_asked: Option<Box<Image>>,
+    /// When EC2 was about to be asked to register it. It may have been, or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub register_asked: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available: Option<At<Box<RestoredImage>>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

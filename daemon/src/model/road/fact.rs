@@ -27,6 +27,8 @@ pub enum ImageFact {
     Restoring(ImageId),
     /// The restored image is about to be deregistered, and registered anew from its snapshots.
     RepairAsked(Box<Image>),
+    /// It is deregistered, and EC2 is about to be asked to register it anew.
+    RegisterAsked,
     Available(Box<RestoredImage>),
     /// SSM is about to be asked.
     AliasAsked(AliasAsked),
@@ -48,6 +50,7 @@ impl ImageFact {
             Self::RestoreFailed => "restore failed",
             Self::Restoring(_) => "restoring",
             Self::RepairAsked(_) => "repair asked",
+            Self::RegisterAsked => "register asked",
             Self::Available(_) => "available",
             Self::AliasAsked(_) => "alias asked",
             Self::Aliased(_) => "aliased",
@@ -85,6 +88,7 @@ impl ImageProgress {
             ImageFact::RepairAsked(_) => {
                 self.restoring.is_some() && self.repair_asked.is_none() && self.available.is_none()
             }
+            ImageFact::RegisterAsked => self.repair_asked.is_some() && self.available.is_none(),
             ImageFact::Available(_) => self.restoring.is_some() && self.available.is_none(),
             ImageFact::AliasAsked(_) => self.available.is_some() && self.aliased.is_none(),
             ImageFact::Aliased(_) => self.alias_asked.is_some() && self.aliased.is_none(),
@@ -103,10 +107,12 @@ impl ImageProgress {
             ImageFact::Carried(receipt) => self.carried = Some(At { at: now, fact: receipt }),
             ImageFact::RestoreAsked => self.restore_asked = Some(now),
             ImageFact::RestoreFailed => {
-                (self.restore_asked, self.restoring, self.repair_asked) = (None, None, None);
+                (self.restore_asked, self.restoring) = (None, None);
+                (self.repair_asked, self.register_asked) = (None, None);
             }
             ImageFact::Restoring(image) => self.restoring = Some(image),
             ImageFact::RepairAsked(image) => self.repair_asked = Some(image),
+            ImageFact::RegisterAsked => self.register_asked = Some(now),
             ImageFact::Available(image) => self.available = Some(At { at: now, fact: image }),
             // What was there before the first time it was asked is what a rollback is about.
             ImageFact::AliasAsked(asked) => {

@@ -3,8 +3,8 @@
 //! The new image stands on the restored one's snapshots and has its name, so the restored one goes first.
 //! Between the two, what is to be registered is in the job's record.
 
-use super::restore::own_tags;
-use super::{Road, SEEN_AFTER, restore_of, unfit, work};
+use super::restore::{ASKED_MAX, own_tags};
+use super::{Road, SEEN_AFTER, restore_of, seen_by, unfit, work};
 use crate::image::{Error, Images, Registration};
 use crate::model::{Change, Fidelity, Image, ImageFact, Job, RestoreSpec, Side};
 use crate::transfer::Fault;
@@ -95,26 +95,30 @@ impl Road<'_> {
         })
         .await?;
         let registration = self.registration(job, restored).await?;
-        let (mut patience, mut budget) = (SEEN_AFTER / 10, Budget::default());
-        loop {
+        let (name, mut budget) = (Some(registration.name.as_str()), Budget::default());
+        let mut patience = work(job)?.progress.register_asked.map(seen_by);
+        for _ in 0..ASKED_MAX {
             // The restored one may be seen for a moment after it is gone.
-            let found = self.find_own(job, images, patience).await?;
-            if let Some(id) = found.filter(|id| *id != restored.id) {
+            let found = match patience {
+                Some(patience) => self.find_own(job, images, Some(&restored.id), patience).await?,
+                None => None,
+            };
+            if let Some(id) = found {
                 return self.note(ImageFact::Restoring(id)).await;
             }
+            self.note(ImageFact::RegisterAsked).await?;
+            patience = Some(SEEN_AFTER);
             match self.handle.stop.or_now(images.register(&registration)).await? {
                 Ok(id) => {
                     let id = id.parse().map_err(|_| unfit("EC2's answer names no image"))?;
                     return self.note(ImageFact::Restoring(id)).await;
                 }
-                Err(error) => {
-                    if error.answer_lost() {
-                        patience = SEEN_AFTER;
-                    }
-                    self.pause(&mut budget, Side::Target, remote, &error).await?;
-                }
+                // It may be that of a request whose answer was lost, or of the one that is gone.
+                Err(Error::NameTaken(_)) if !self.is_taken(job, images, name).await? => {}
+                Err(error) => self.pause(&mut budget, Side::Target, remote, &error).await?,
             }
         }
+        Err(unfit("EC2 was asked again and again to register it, and it is not to be seen"))
     }
 
     /// The image as it was stored, on the snapshots as they were restored.

@@ -1,5 +1,7 @@
 //! An object becomes an image, by EC2. There is no task to describe: the image is the handle.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::super::quota::Kind;
@@ -15,7 +17,7 @@ use crate::transfer::Fault;
 use crate::transfer::retry::Budget;
 
 /// Requests whose answers may be lost, or say nothing: each is followed by a look that takes its time.
-const ASKED_MAX: u32 = 100;
+pub(super) const ASKED_MAX: u32 = 100;
 
 impl Road<'_> {
     /// Has the image restored, or follows the restore that was begun before.
@@ -55,7 +57,8 @@ impl Road<'_> {
         }
         let (task, mut budget) = (task(job, images), Budget::default());
         for _ in 0..ASKED_MAX {
-            if let Some(id) = self.find_own(job, images, patience.unwrap_or_default()).await? {
+            if let Some(id) = self.find_own(job, images, None, patience.unwrap_or_default()).await?
+            {
                 return self.note(ImageFact::Restoring(id)).await;
             }
             let ask = || images.restore(bucket, key, name, &tags);
@@ -90,7 +93,7 @@ impl Road<'_> {
     }
 
     /// Whether an image that is not the job's has the name.
-    async fn is_taken(
+    pub(super) async fn is_taken(
         &self,
         job: &Job,
         images: &Images,
@@ -106,13 +109,14 @@ impl Road<'_> {
         }
     }
 
-    /// The image that the job had made, by its tag. What was asked for may not be seen yet: then this looks
+    /// The image that the job had made, by its tag, `but` for one. What was asked for may not be seen yet: then this looks
     /// until `patience` is over. One that failed is let go of.
     pub(super) async fn find_own(
         &self,
         job: &Job,
         images: &Images,
-        patience: std::time::Duration,
+        but: Option<&ImageId>,
+        patience: Duration,
     ) -> Result<Option<ImageId>, Fault> {
         let (remote, own) = (images.remote().name(), job.id.to_string());
         let by = By::Tag { key: JOB_TAG, value: &own };
@@ -122,7 +126,8 @@ impl Road<'_> {
             let is_alive = |image: &&Image| {
                 !matches!(image.state, ImageState::Failed | ImageState::Deregistered)
             };
-            if let Some(image) = found.iter().find(is_alive) {
+            let is_other = |image: &&Image| but != Some(&image.id);
+            if let Some(image) = found.iter().filter(is_other).find(is_alive) {
                 return Ok(Some(image.id.clone()));
             }
             if since.elapsed() >= patience {
