@@ -220,8 +220,44 @@ impl Image {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// An image that is available, of one volume of 8 GiB.
+    pub(crate) fn image(id: &str) -> Image {
+        let volume = Volume { gib: Some(8), kind: Some("gp3".to_owned()), ..Volume::default() };
+        let name = "/dev/xvda".to_owned();
+        Image {
+            id: id.parse().expect("legal"),
+            name: "golden".to_owned(),
+            description: Some("a disk".to_owned()),
+            state: ImageState::Available,
+            state_reason: None,
+            owner: "111122223333".to_owned(),
+            is_public: false,
+            created_at: None,
+            deprecated_at: None,
+            deregistration_protection: None,
+            traits: Traits {
+                virtualization: Some("hvm".to_owned()),
+                boot_mode: Some("uefi".to_owned()),
+                ..Traits::default()
+            },
+            kind: None,
+            root_device_type: Some("ebs".to_owned()),
+            hypervisor: None,
+            platform: None,
+            platform_details: None,
+            usage_operation: None,
+            product_codes: Vec::new(),
+            kernel: None,
+            ramdisk: None,
+            devices: vec![Device { name, volume: Some(volume), ..Device::default() }],
+            tags: Tags::from([("team".to_owned(), "images".to_owned())]),
+            source_image: None,
+            source_region: None,
+        }
+    }
 
     #[test]
     fn an_image_is_named_by_its_remote_and_id_alone() {

@@ -1,7 +1,8 @@
 //! The road, step by step, and what must not be a step.
 
 use super::*;
-use crate::model::image::{Device, ImageState, Traits, Volume};
+use crate::model::image::Device;
+use crate::model::image::tests::image as example;
 use crate::model::{
     Address, Change, Intent, Job, JobId, JobState, Lease, ObjectDigest, PartPlan, PinnedObject,
     Stage, Submission, TransferSpec, TransferState, Weight,
@@ -10,38 +11,9 @@ use crate::model::{
 const NOW: Timestamp = Timestamp(1_000);
 
 fn image(id: &str) -> Image {
-    let volume = Volume { gib: Some(8), kind: Some("gp3".to_owned()), ..Volume::default() };
-    Image {
-        id: id.parse().expect("legal"),
-        name: "golden".to_owned(),
-        description: Some("a disk".to_owned()),
-        state: ImageState::Available,
-        state_reason: None,
-        owner: "111122223333".to_owned(),
-        is_public: false,
-        created_at: None,
-        deprecated_at: None,
-        deregistration_protection: None,
-        traits: Traits { boot_mode: Some("uefi".to_owned()), ..Traits::default() },
-        kind: None,
-        root_device_type: Some("ebs".to_owned()),
-        hypervisor: None,
-        platform: None,
-        platform_details: None,
-        usage_operation: None,
-        product_codes: Vec::new(),
-        kernel: None,
-        ramdisk: None,
-        devices: vec![Device {
-            name: "/dev/xvda".to_owned(),
-            volume: Some(volume),
-            ..Device::default()
-        }],
-        tags: [("team".to_owned(), "images".to_owned()), ("aws:made".to_owned(), "x".to_owned())]
-            .into(),
-        source_image: None,
-        source_region: None,
-    }
+    let mut image = example(id);
+    image.tags.insert("aws:made".to_owned(), "x".to_owned());
+    image
 }
 
 fn old() -> Image {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::super::quota::{Begun, Kind, Waiting};
 use super::Road;
 use crate::image::{self, Images};
@@ -55,9 +57,10 @@ impl Road<'_> {
         loop {
             match self.handle.stop.or_now(ask()).await? {
                 Err(image::Error::Quota(told)) => {
+                    // That this one is not counted is a change too, and no reason to ask at once.
                     drop(begun);
                     let detail = format!("{}: {}", task.remote(), told.reason());
-                    self.pause_for_quota(&turn, detail).await?;
+                    self.pause_for_quota(turn.changes(), detail).await?;
                     self.wait_for_room(task, &turn).await?;
                     begun = self.count(task);
                 }
@@ -75,6 +78,8 @@ impl Road<'_> {
             Kind::Restore => "restored",
         };
         loop {
+            // From before the look on: what ends while this looks is not missed.
+            let changes = turn.changes();
             let mut detail = format!("others are to be {kind} at {remote} before this one");
             if turn.is_head() {
                 self.see_others(task, turn).await?;
@@ -85,7 +90,7 @@ impl Road<'_> {
                 detail =
                     format!("{used} GB are being {kind} at {remote}, and its quota is {limit}");
             }
-            self.pause_for_quota(turn, detail).await?;
+            self.pause_for_quota(changes, detail).await?;
         }
     }
 
@@ -109,8 +114,11 @@ impl Road<'_> {
         Ok(())
     }
 
-    async fn pause_for_quota(&self, turn: &Waiting, detail: String) -> Result<(), Fault> {
-        let mut changes = turn.changes();
+    async fn pause_for_quota(
+        &self,
+        mut changes: watch::Receiver<()>,
+        detail: String,
+    ) -> Result<(), Fault> {
         let _waiting = self.handle.live.wait(WaitReason::Quota, detail);
         let change = tokio::time::timeout(LOOK_EVERY, changes.changed());
         self.handle.stop.or_soon(change).await.map(drop)

@@ -263,36 +263,10 @@ pub(in crate::pipeline) fn unfit_snapshot(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Device, Traits, Volume};
+    use crate::model::image::tests::image as example;
 
     fn image() -> Image {
-        let volume = Volume { gib: Some(8), ..Volume::default() };
-        Image {
-            id: "ami-0123456789abcdef0".parse().expect("legal"),
-            name: "golden".to_owned(),
-            description: None,
-            state: ImageState::Available,
-            state_reason: None,
-            owner: "111122223333".to_owned(),
-            is_public: false,
-            created_at: None,
-            deprecated_at: None,
-            deregistration_protection: None,
-            traits: Traits { virtualization: Some("hvm".to_owned()), ..Traits::default() },
-            kind: None,
-            root_device_type: Some("ebs".to_owned()),
-            hypervisor: None,
-            platform: None,
-            platform_details: None,
-            usage_operation: None,
-            product_codes: Vec::new(),
-            kernel: None,
-            ramdisk: None,
-            devices: vec![Device { volume: Some(volume), ..Device::default() }],
-            tags: Default::default(),
-            source_image: None,
-            source_region: None,
-        }
+        example("ami-0123456789abcdef0")
     }
 
     #[test]
