@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::endpoint::Endpoint;
 use crate::error::Error;
+use crate::tls::TlsOptions;
 use crate::v1::control_client::ControlClient;
 use crate::v1::{
     ActionRequest, ActionResponse, Alias, DrainRequest, DrainResponse, GetLimitsRequest,
@@ -54,8 +55,13 @@ pub struct Client {
 impl Client {
     /// Connects to `unix:/path`, `http://127.0.0.1:7443` or `127.0.0.1:7443`, within 5 seconds.
     pub async fn connect(endpoint: &str) -> Result<Self, Error> {
+        Self::connect_with(endpoint, &TlsOptions::default()).await
+    }
+
+    /// The same; to `https://host:7443`, with these certificates.
+    pub async fn connect_with(endpoint: &str, tls: &TlsOptions) -> Result<Self, Error> {
         let endpoint: Endpoint = endpoint.parse()?;
-        let channel = endpoint.dial().await?;
+        let channel = endpoint.dial(tls).await?;
         let grpc = ControlClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
         Ok(Self { endpoint: endpoint.to_string(), grpc })
     }

@@ -1,7 +1,8 @@
 //! Where the daemon listens, and how it is dialled.
 //!
 //! # Invariants
-//! - Plain HTTP goes to loopback only: submissions may carry presigned URLs, which are secrets.
+//! - Plain HTTP goes to loopback only: submissions may carry presigned URLs, which are secrets. Elsewhere
+//!   it is TLS, and both sides show who they are.
 //! - A dead peer is noticed: HTTP/2 pings run even while a watch is silent.
 
 use std::fmt;
@@ -14,7 +15,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint as Dialer, Uri};
 
-use crate::error::{Error, root_cause};
+use crate::error::Error;
+use crate::tls::{Connector, TlsOptions};
 
 /// Where the daemon listens when nothing else is said.
 pub const DEFAULT: &str = "unix:/run/causeway/control.sock";
@@ -30,6 +32,8 @@ pub enum Endpoint {
     Unix(PathBuf),
     /// `http://127.0.0.1:7443`, or without the scheme.
     Loopback(Uri),
+    /// `https://bastion.example.org:7443`
+    Tls(Uri),
 }
 
 impl FromStr for Endpoint {
@@ -45,22 +49,28 @@ impl FromStr for Endpoint {
             };
         }
         if text.starts_with("https://") {
-            return Err(error(
-                "TLS is not part of this version: use the socket, or an SSH tunnel to loopback",
-            ));
+            let uri: Option<Uri> = text.trim_end_matches('/').parse().ok();
+            return match uri.filter(is_bare) {
+                Some(uri) => Ok(Self::Tls(uri)),
+                None => Err(error("write https://HOST:PORT, such as https://bastion:7443")),
+            };
         }
         let address = text.strip_prefix("http://").unwrap_or(text);
-        let uri: Uri = format!("http://{}", address.trim_end_matches('/'))
-            .parse()
-            .map_err(|_| error("write unix:/path/to/socket or http://127.0.0.1:7443"))?;
-        if uri.port().is_none() || uri.path() != "/" || uri.query().is_some() {
-            return Err(error("write unix:/path/to/socket or http://127.0.0.1:7443"));
-        }
+        let uri: Option<Uri> = format!("http://{}", address.trim_end_matches('/')).parse().ok();
+        let Some(uri) = uri.filter(is_bare) else {
+            return Err(error("write unix:/path/to/socket, https://HOST:PORT or 127.0.0.1:PORT"));
+        };
         if !uri.host().is_some_and(is_loopback) {
-            return Err(error("plain http is for loopback only: use the socket or an SSH tunnel"));
+            return Err(error("plain http is for loopback only: use https, or the socket"));
         }
         Ok(Self::Loopback(uri))
     }
+}
+
+/// A host and a port, and nothing else.
+fn is_bare(uri: &Uri) -> bool {
+    let nobody = uri.authority().is_none_or(|authority| !authority.as_str().contains('@'));
+    nobody && uri.port().is_some() && uri.path() == "/" && uri.query().is_none()
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -72,8 +82,9 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Loopback(uri) => {
-                write!(f, "http://{}", uri.authority().map_or("", |a| a.as_str()))
+            Self::Loopback(uri) | Self::Tls(uri) => {
+                let scheme = uri.scheme_str().unwrap_or("http");
+                write!(f, "{scheme}://{}", uri.authority().map_or("", |a| a.as_str()))
             }
         }
     }
@@ -82,7 +93,14 @@ impl fmt::Display for Endpoint {
 impl Endpoint {
     /// Connects, within 5 seconds. The channel connects anew by itself when a later call finds it
     /// closed.
-    pub(crate) async fn dial(&self) -> Result<Channel, Error> {
+    pub(crate) async fn dial(&self, tls: &TlsOptions) -> Result<Channel, Error> {
+        let tls = match self {
+            Self::Tls(uri) => {
+                let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(443));
+                Some(Connector::new(tls, host, port)?)
+            }
+            Self::Unix(_) | Self::Loopback(_) => None,
+        };
         let connected = async {
             match self {
                 Self::Unix(path) => {
@@ -95,15 +113,21 @@ impl Endpoint {
                     });
                     dialer.connect_with_connector(connector).await
                 }
-                Self::Loopback(uri) => tuned(Dialer::from(uri.clone())).connect().await,
+                Self::Loopback(uri) | Self::Tls(uri) => {
+                    let dialer = tuned(Dialer::from(uri.clone()));
+                    match tls {
+                        None => dialer.connect().await,
+                        Some(tls) => {
+                            let connector = tower::service_fn(move |_: Uri| tls.clone().connect());
+                            dialer.connect_with_connector(connector).await
+                        }
+                    }
+                }
             }
         };
         match tokio::time::timeout(CONNECT_TIMEOUT, connected).await {
             Ok(Ok(channel)) => Ok(channel),
-            Ok(Err(source)) => Err(Error::Unreachable {
-                endpoint: self.to_string(),
-                source: root_cause(&source).into(),
-            }),
+            Ok(Err(error)) => Err(Error::broken(self.to_string(), &error)),
             Err(_) => Err(Error::TimedOut { endpoint: self.to_string() }),
         }
     }
@@ -149,7 +173,19 @@ mod tests {
     fn secrets_do_not_leave_the_machine_in_the_clear() {
         assert!(reason("http://10.0.0.1:7443").contains("loopback only"));
         assert!(reason("localhost.example.com:7443").contains("loopback only"));
-        assert!(reason("https://bastion:7443").contains("TLS is not part of this version"));
+    }
+
+    #[test]
+    fn tls_goes_to_any_host_and_needs_a_port() {
+        for text in
+            ["https://bastion.example.org:7443", "https://[::1]:7443", "https://10.0.0.1:7443/"]
+        {
+            let endpoint: Endpoint = text.parse().expect(text);
+            assert_eq!(endpoint.to_string(), text.trim_end_matches('/'));
+        }
+        for text in ["https://bastion", "https://", "https://a:1/b", "https://me@bastion:7443"] {
+            assert!(reason(text).contains("https://HOST:PORT"), "{text}");
+        }
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! What a call can end with, split by what the caller can do about it.
 
+use std::io;
+
 use tonic::{Code, Status};
 
 use crate::exit::Exit;
+use crate::tls;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -12,6 +15,9 @@ pub enum Error {
     /// The endpoint is not one this client can dial.
     #[error("endpoint `{endpoint}`: {reason}")]
     Endpoint { endpoint: String, reason: String },
+    /// A certificate, a key or a name that TLS cannot be spoken with.
+    #[error("{what}: {reason}")]
+    Tls { what: String, reason: String },
     /// No connection, or it broke before the answer came.
     #[error("cannot reach the daemon at {endpoint}")]
     Unreachable { endpoint: String, source: Source },
@@ -62,6 +68,10 @@ impl Error {
             | Code::ResourceExhausted
             | Code::OutOfRange
             | Code::Aborted => Self::Refused { message },
+            // A daemon that has never heard of the call says nothing of it.
+            Code::Unimplemented if message.is_empty() => {
+                Self::Unsupported { message: "it is older than this client".to_owned() }
+            }
             Code::Unimplemented => Self::Unsupported { message },
             Code::Cancelled
             | Code::DeadlineExceeded
@@ -71,9 +81,35 @@ impl Error {
             | Code::DataLoss
             | Code::Ok => {
                 if broken {
-                    Self::Unreachable { endpoint, source: root_cause(status).into() }
+                    Self::broken(endpoint, status)
                 } else {
                     Self::Daemon { message }
+                }
+            }
+        }
+    }
+
+    /// What a connection that was not made, or broke, means for the caller.
+    pub(crate) fn broken(endpoint: String, error: &(dyn std::error::Error + 'static)) -> Self {
+        match tls::cause(error) {
+            Some(rustls::Error::InvalidCertificate(why)) => Self::Tls {
+                what: endpoint,
+                reason: format!(
+                    "its certificate is not trusted ({why:?}): --tls-ca names who signed it, and \
+                     --tls-server-name the name in it"
+                ),
+            },
+            Some(_) | None => {
+                let cause = root_cause(error);
+                // It comes after the handshake, through HTTP/2, which keeps of it nothing but the text.
+                match cause.text.strip_prefix("received fatal alert: ") {
+                    Some(alert) => Self::PermissionDenied {
+                        message: format!(
+                            "{endpoint} does not accept this client's certificate ({alert}): --tls-cert \
+                             and --tls-key give one that its client_ca has signed and that has not expired"
+                        ),
+                    },
+                    None => Self::Unreachable { endpoint, source: cause.into() },
                 }
             }
         }
@@ -82,7 +118,7 @@ impl Error {
     /// The exit code of a command that ends with this.
     pub fn exit_code(&self) -> Exit {
         match self {
-            Self::Endpoint { .. } => Exit::Usage,
+            Self::Endpoint { .. } | Self::Tls { .. } => Exit::Usage,
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Unavailable { .. } => {
                 Exit::Unreachable
             }
@@ -103,6 +139,7 @@ impl Error {
             | Self::Unavailable { .. }
             | Self::Daemon { .. } => true,
             Self::Endpoint { .. }
+            | Self::Tls { .. }
             | Self::NotFound { .. }
             | Self::PermissionDenied { .. }
             | Self::Refused { .. }
@@ -114,10 +151,7 @@ impl Error {
     /// What to do next, where the message does not say it already. One sentence.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::Unreachable { .. } => Some(
-                "is causewayd running, and may you open its socket? --endpoint or CAUSEWAY_ENDPOINT \
-                 names another",
-            ),
+            Self::Unreachable { source, .. } => Some(unreachable_remedy(source)),
             Self::TimedOut { .. } => {
                 Some("see its log, or `causeway status`; the request may have been carried out")
             }
@@ -129,18 +163,53 @@ impl Error {
                 Some("compare `causeway --version` with `causeway status`")
             }
             Self::Daemon { .. } => Some("see the daemon's log"),
-            Self::Endpoint { .. } | Self::NotFound { .. } | Self::Refused { .. } => None,
+            Self::Tls { .. }
+            | Self::Endpoint { .. }
+            | Self::NotFound { .. }
+            | Self::Refused { .. } => None,
         }
     }
 }
 
-/// The last of a chain of errors: tonic's chains say the same thing three times over.
-pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
+/// What keeps a person from the daemon differs, and with it what helps.
+fn unreachable_remedy(source: &Source) -> &'static str {
+    match source.downcast_ref::<Cause>().and_then(|cause| cause.kind) {
+        Some(io::ErrorKind::NotFound) => {
+            "there is no such socket: is causewayd running (`systemctl status causewayd`)? --endpoint \
+             or CAUSEWAY_ENDPOINT names another"
+        }
+        Some(io::ErrorKind::ConnectionRefused) => {
+            "nobody listens there: is causewayd running (`systemctl status causewayd`)? --endpoint or \
+             CAUSEWAY_ENDPOINT names another"
+        }
+        Some(io::ErrorKind::PermissionDenied) => {
+            "its socket is for its own user and root: use sudo, or an admin gives your user id a role in \
+             [[control.access]]"
+        }
+        Some(_) | None => {
+            "is causewayd running there, and is it a causewayd? --endpoint or CAUSEWAY_ENDPOINT names \
+             another"
+        }
+    }
+}
+
+/// The last of a chain of errors.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub(crate) struct Cause {
+    text: String,
+    /// Where it was the system that refused.
+    kind: Option<io::ErrorKind>,
+}
+
+/// tonic's chains say the same thing three times over: what is last is what happened.
+pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> Cause {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;
     }
-    cause.to_string()
+    let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+    Cause { text: cause.to_string(), kind }
 }
 
 #[cfg(test)]
@@ -179,10 +248,31 @@ mod tests {
         }
     }
 
+    /// Three different people have to do three different things.
+    #[test]
+    fn what_keeps_a_person_from_the_daemon_decides_the_remedy() {
+        let remedy = |kind: io::ErrorKind| {
+            let source = root_cause(&io::Error::from(kind)).into();
+            Error::Unreachable { endpoint: "unix:/x".into(), source }.remedy().expect("one")
+        };
+        assert!(remedy(io::ErrorKind::NotFound).contains("is causewayd running"));
+        assert!(remedy(io::ErrorKind::ConnectionRefused).contains("nobody listens"));
+        assert!(remedy(io::ErrorKind::PermissionDenied).contains("use sudo"));
+        assert!(remedy(io::ErrorKind::ConnectionReset).contains("is it a causewayd"));
+    }
+
+    #[test]
+    fn an_older_daemon_is_named_as_the_reason() {
+        let error = Error::from_status("unix:/x", &Status::unimplemented(""));
+        let words = "the daemon's version does not support this: it is older than this client";
+        assert_eq!(error.to_string(), words);
+        assert!(error.remedy().is_some_and(|remedy| remedy.contains("--version")));
+    }
+
     #[test]
     fn a_broken_connection_is_unreachable_not_a_fault_of_the_daemon() {
         let mut status = Status::unknown("transport error");
-        status.set_source(std::sync::Arc::new(std::io::Error::other("reset")));
+        status.set_source(std::sync::Arc::new(io::Error::other("reset")));
         let error = Error::from_status("unix:/x", &status);
         assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
         assert!(error.is_transient());

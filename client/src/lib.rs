@@ -22,6 +22,7 @@ mod error;
 
 pub mod client;
 pub mod endpoint;
+pub mod tls;
 pub mod watch;
 
 pub mod view;
@@ -33,3 +34,4 @@ pub use client::Client;
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use exit::Exit;
+pub use tls::TlsOptions;

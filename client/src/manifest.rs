@@ -100,19 +100,21 @@ impl<R: BufRead> Reader<R> {
             return Ok(None);
         }
         self.number += 1;
+        let mut is_whole = true;
         if self.buffer.ends_with(b"\n") {
             self.buffer.pop();
             if self.buffer.ends_with(b"\r") {
                 self.buffer.pop();
             }
         } else if read as u64 == limit {
+            is_whole = false;
             skip_line(&mut self.input)?;
         }
         // Spreadsheets put a byte order mark first.
         if self.number == 1 && self.buffer.starts_with(b"\xef\xbb\xbf") {
             self.buffer.drain(..3);
         }
-        Ok(Some(self.buffer.len() <= LINE_BYTES_MAX))
+        Ok(Some(is_whole && self.buffer.len() <= LINE_BYTES_MAX))
     }
 
     /// What the line in the buffer stands for; `None` for a blank line and a header.

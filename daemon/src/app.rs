@@ -4,6 +4,7 @@
 //! doors. The doors are bound before anything is announced, and closed first when it ends: no one is
 //! told yes by a daemon that is going away.
 
+mod admission;
 mod engine;
 mod images;
 mod lifecycle;
@@ -22,8 +23,10 @@ use tokio_util::task::TaskTracker;
 use crate::base::SharedObserver;
 use crate::config::{Config, Faults};
 use crate::control;
+use crate::egress;
 use crate::ledger::{self, Ledger};
 use crate::model::FailureClass;
+use crate::notify::Webhook;
 use crate::pipeline::Remotes;
 use crate::remote::{self, Remote};
 use crate::telemetry::{self, Endpoints, Metrics, ReloadHandle};
@@ -41,30 +44,37 @@ pub enum Error {
     Remote(#[from] remote::Error),
     #[error("telemetry cannot be set up")]
     Telemetry(#[from] telemetry::Error),
+    #[error("a webhook cannot be set up")]
+    Webhook(#[from] egress::Error),
     #[error("the control socket cannot be opened")]
     Control(#[from] control::Error),
     #[error("{what} cannot be opened on {at}: {source}")]
     Listen { what: &'static str, at: String, source: std::io::Error },
     #[error("the host gives no threads, or no signals")]
     Host(#[source] std::io::Error),
+    #[error("what was asked for cannot be written")]
+    Output(#[source] std::io::Error),
     #[error("{0} ended by itself: report this as a bug")]
     Ended(&'static str),
 }
 
 impl Error {
-    /// By sysexits.h: 78 for a configuration that cannot work, 75 for what another process holds, 1
+    /// By sysexits.h: 78 for what a person has to set right first, 75 for what another process holds, 1
     /// for the rest.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) => 78,
+            Self::Config(_) | Self::Control(control::Error::Tls(_)) => 78,
             Self::Remote(error) if error.class() == FailureClass::Permanent => 78,
+            Self::Ledger(ledger::Error::NotPrivate { .. }) => 78,
             Self::Ledger(ledger::Error::AlreadyOpen { .. }) => 75,
             Self::Remote(_)
             | Self::Ledger(_)
             | Self::Telemetry(_)
+            | Self::Webhook(_)
             | Self::Control(_)
             | Self::Listen { .. }
             | Self::Host(_)
+            | Self::Output(_)
             | Self::Ended(_) => 1,
         }
     }
@@ -91,7 +101,8 @@ pub async fn run(path: PathBuf, drain_timeout: Duration) -> Result<(), Error> {
 
     let ledger = open_ledger(&config, &observer).await?;
     let remotes = Arc::new(connect(&config, &observer).await?);
-    let daemon = Daemon::new(&config, ledger.clone(), remotes, observer, drain_timeout)?;
+    let counted = Arc::clone(&metrics);
+    let daemon = Daemon::new(&config, ledger.clone(), remotes, counted, drain_timeout)?;
     let doors = Doors::open(&config, &daemon).await?;
 
     let tasks = TaskTracker::new();
@@ -129,8 +140,9 @@ impl Doors {
             at: at.to_string(),
             source,
         })?;
-        let control = control::bind(&config.control).await?;
-        tracing::info!(control = %config.control, telemetry = %at, data_dir = %daemon.data_dir().display(), "listening");
+        let control = control::bind(&config.control, daemon.ledger().clone()).await?;
+        warn_of_strangers(&config.control);
+        tracing::info!(control = %config.control.listen, telemetry = %at, data_dir = %daemon.data_dir().display(), "listening");
         Ok(Self { control, telemetry })
     }
 }
@@ -155,15 +167,17 @@ async fn serve(
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(identities));
     let schedules = Arc::clone(&daemon).follow_schedules();
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(schedules));
+    tasks.spawn(Arc::clone(daemon.notifier()).run(shutdown.clone()));
     tasks.spawn(lifecycle::watchdog(shutdown.clone()));
     let service =
         control::Service::new(daemon.ledger().clone(), Arc::clone(&daemon) as _, shutdown.clone());
+    let guard = doors.control.guard();
     let mut control = tasks.spawn(doors.control.serve(service));
     lifecycle::ready();
 
     let told_to_stop = async {
         while signals.next().await == lifecycle::Signal::Reload {
-            reload(watched, &daemon);
+            reload(watched, &daemon, &guard);
         }
     };
     let ledger = daemon.ledger().clone();
@@ -199,6 +213,9 @@ async fn serve(
 
 /// What the telemetry port answers with.
 fn endpoints(daemon: &Arc<Daemon>, metrics: Arc<Metrics>) -> Endpoints {
+    for remote in daemon.remote_names() {
+        metrics.expect(remote.as_str());
+    }
     let (scraped, asked) = (Arc::clone(daemon), Arc::clone(daemon));
     Endpoints {
         metrics,
@@ -210,8 +227,17 @@ fn endpoints(daemon: &Arc<Daemon>, metrics: Arc<Metrics>) -> Endpoints {
     }
 }
 
-/// Limits and the log filter are read again; what else changed needs a restart, and is said so.
-fn reload(watched: &Watched, daemon: &Daemon) {
+/// On plain TCP nobody is authenticated: whoever has an account on this machine may do everything.
+fn warn_of_strangers(control: &control::Settings) {
+    if matches!(control.listen, control::Listen::Tcp(_)) && control.tls.is_none() {
+        tracing::warn!(listen = %control.listen, "every user of this machine may control the daemon: \
+            use [control.tls], or listen on unix:PATH");
+    }
+}
+
+/// Limits, allowed hosts, the log filter, roles and certificates are read again; what else changed needs a
+/// restart, and is said so.
+fn reload(watched: &Watched, daemon: &Daemon, guard: &control::Guard) {
     let config = match check(&watched.path) {
         Ok(config) => config,
         Err(faults) => {
@@ -225,16 +251,34 @@ fn reload(watched: &Watched, daemon: &Daemon) {
     for (name, remote) in &config.remotes {
         daemon.limit_book().reload(name, remote);
     }
+    if let Err(error) = guard.reload(&config.control) {
+        tracing::error!(%error, "roles and certificates are not changed");
+    }
+    let door = |control: &control::Settings| (control.listen.clone(), control.tls.is_some());
+    if door(&config.control) != door(&watched.config.control) {
+        tracing::warn!("control.listen was changed: restart the daemon for that");
+    }
+    daemon.egress().admit(config.allowed_hosts);
+    if config.webhooks != watched.config.webhooks {
+        tracing::warn!("webhooks were changed: restart the daemon for that");
+    }
     let same = config.remotes.keys().eq(watched.config.remotes.keys());
     if !same {
         tracing::warn!("remotes were added or removed: restart the daemon for that");
     }
-    tracing::info!("reloaded limits and log filter");
+    tracing::info!("reloaded limits, allowed hosts, log filter, roles and certificates");
 }
 
 async fn open_ledger(config: &Config, observer: &SharedObserver) -> Result<Ledger, Error> {
     let (dir, observer) = (config.data_dir.clone(), Arc::clone(observer));
-    let opened = tokio::task::spawn_blocking(move || Ledger::open(&dir, observer)).await;
+    let rules: Vec<_> = config.webhooks.iter().map(Webhook::rule).collect();
+    let open = move || {
+        ledger::check_private(&dir)?;
+        let ledger = Ledger::open(&dir, observer)?;
+        ledger.serve_webhooks(rules)?;
+        Ok::<_, ledger::Error>(ledger)
+    };
+    let opened = tokio::task::spawn_blocking(open).await;
     let ledger = match opened {
         Ok(opened) => opened?,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),

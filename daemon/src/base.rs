@@ -13,6 +13,7 @@ pub mod observe;
 pub mod pace;
 pub mod schedule;
 pub mod slots;
+pub mod turnstile;
 
 pub use backoff::Backoff;
 pub use berths::{Berth, Berths, Room};
@@ -25,3 +26,4 @@ pub use observe::{
 pub use pace::{Limits, Pace, Share};
 pub use schedule::{InForce, Origin, Rules, Schedule};
 pub use slots::{Flow, Lane, Permit, Seat, Slots, Verdict};
+pub use turnstile::Turnstile;

@@ -28,6 +28,7 @@ mod settings;
 mod call;
 mod chunked;
 mod classify;
+mod document;
 mod frames;
 mod head;
 mod tags;

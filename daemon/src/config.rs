@@ -5,6 +5,7 @@
 //! - All faults are reported at once, each with its key's path; an unknown key is a fault.
 //! - No message repeats a value that could be a secret, a broken line of the file among them.
 
+mod door;
 mod fault;
 mod overrides;
 mod remotes;
@@ -13,6 +14,7 @@ mod schema;
 mod section;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -21,8 +23,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::{Limits, Schedule};
-use crate::control::Listen;
-use crate::model::{ByteCount, IfExists, RemoteName, Verify};
+use crate::control;
+use crate::model::{AllowedHosts, ByteCount, IfExists, RemoteName, Verify};
+use crate::notify::Webhook;
 use crate::remote::{self, Credentials};
 use crate::telemetry::LogFormat;
 
@@ -35,12 +38,16 @@ use section::Context;
 pub struct Config {
     /// The ledger and the audit log.
     pub data_dir: PathBuf,
-    /// Where the gRPC service listens.
-    pub control: Listen,
+    /// Where presigned sources and webhooks may be.
+    pub allowed_hosts: AllowedHosts,
+    /// Where the gRPC service listens, and for whom.
+    pub control: control::Settings,
     pub telemetry: Telemetry,
     pub transfer: Transfer,
     /// At least one.
     pub remotes: BTreeMap<RemoteName, RemoteConfig>,
+    /// At hosts that are allowed.
+    pub webhooks: Vec<Webhook>,
 }
 
 /// `[telemetry]`

@@ -6,11 +6,13 @@
 //!
 //! # Invariants
 //! - Nothing is acknowledged that is not on disk.
+//! - Nobody reaches a method that [`access`] does not let in.
 //! - No answer, status or log line holds a presigned URL's query.
 //! - A watch neither loses a durable change of a watched job nor sends it twice on one stream. A
 //!   client that reads slowly slows its own stream down, and nothing else.
 //! - Every stream ends when the daemon stops, with UNAVAILABLE, so that clients come again.
 
+mod access;
 mod act;
 mod convert;
 mod engine;
@@ -23,9 +25,10 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use access::Role;
 pub use engine::{
     Defaults, DryRun, Engine, EngineStatus, ImagesAsked, LimitsChange, LimitsRefused, ListedPage,
     Place, RemoteStatus,
 };
-pub use listen::{Bound, Error, Listen, bind};
+pub use listen::{Bound, Error, Guard, Listen, Settings, TlsFiles, Unusable, bind};
 pub use service::Service;

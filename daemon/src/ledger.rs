@@ -27,14 +27,18 @@ mod events;
 mod flush;
 mod key;
 mod lock;
+mod notices;
 mod outbox;
 mod parts;
+mod private;
 mod query;
 mod rebuild;
 mod record;
 mod replay;
+mod schema;
 mod seal;
 mod secret;
+mod settings;
 mod space;
 mod staged;
 mod store;
@@ -52,7 +56,10 @@ pub use actor::Actor;
 pub use backup::{BackedUp, Tail, Verified, backup, restore, verify};
 pub use claim::berth_of;
 pub use error::Error;
+pub use notices::{NOTICE_LIFETIME, Notice, PENDING_MAX, WebhookRule};
+pub use private::check_private;
 pub use query::{Counts, Event, Events, Filter, PAGE_SIZE_MAX, Page};
+pub use space::Space;
 pub use submit::Submitted;
 pub use uploads::{AskedUpload, BegunUpload};
 
@@ -65,8 +72,12 @@ use flush::{Flusher, Ticket};
 use lock::Lock;
 use rebuild::Rebuilt;
 use secret::Secrets;
-use store::Table;
 use writable::Writable;
+
+const SIGNATURE_IS_GONE: Illegal = Illegal {
+    change: "retry",
+    why: "has a presigned source whose signature is not kept any more: submit it anew with a fresh URL",
+};
 
 /// What tests make small.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +87,7 @@ struct Tuning {
     free_bytes_min: u64,
     reserve_bytes: u64,
     segment_bytes: u64,
+    notices_max: usize,
 }
 
 impl Default for Tuning {
@@ -86,6 +98,7 @@ impl Default for Tuning {
             free_bytes_min: space::FREE_BYTES_MIN,
             reserve_bytes: space::RESERVE_BYTES,
             segment_bytes: audit::SEGMENT_BYTES,
+            notices_max: PENDING_MAX,
         }
     }
 }
@@ -102,6 +115,8 @@ struct Inner {
     desk: Desk,
     secrets: Secrets,
     writable: Writable,
+    /// The database was made anew when this process began.
+    was_rebuilt: bool,
     /// Released last, when all files are.
     _lock: Lock,
 }
@@ -126,17 +141,23 @@ impl Ledger {
         let secrets = Secrets::open(dir)?;
         let opened = rebuild::open(dir, had_log, audit.last_seq(), &secrets)?;
         let store = Arc::new(opened.store);
+        schema::upgrade(&store)?;
         outbox::catch_up(&mut audit, &store)?;
-        secrets
-            .sweep(|id| !matches!(store.job(id), Ok(job) if job.as_ref().is_none_or(is_over)))?;
+        // Of a job that cannot be read nothing is thrown away.
+        secrets.sweep(|id| match store.job(id) {
+            Ok(job) => job.is_some_and(|job| secrets.is_needed_by(&job)),
+            Err(_) => true,
+        })?;
         let book = Book::open(&store, audit.last_seq())?;
+        let notices = notices::Notices::open(&store)?;
         let flusher = Flusher::start(store.clone(), audit, book.cursor(), observer)?;
         let inner = Inner {
             instance: hex::encode(rand::random::<[u8; 16]>()),
             book: Mutex::new(book),
-            desk: Desk::new(dir.to_owned(), store, flusher, tuning, opened.states),
+            desk: Desk::new(dir.to_owned(), store, flusher, tuning, opened.states, notices),
             secrets,
             writable: Writable::default(),
+            was_rebuilt: opened.rebuilt.is_some(),
             _lock: lock,
         };
         let ledger = Self { inner: Arc::new(inner) };
@@ -183,11 +204,15 @@ impl Ledger {
     /// # Errors
     /// [`Error::Illegal`] where the job's state does not allow it, or it is not a person's to ask.
     pub async fn control(&self, id: JobId, change: Change, actor: &str) -> Result<Job, Error> {
-        let entered = if let Change::Retry = change
-            && let Some(secret) = secret::of(self.get(id)?.spec.as_ref())
-        {
-            let kept = self.keep_secret(id, secret.to_owned()).await;
-            kept.and_then(|_entering| self.enter_control(id, change, actor))
+        let presigned = matches!(change, Change::Retry)
+            && secret::presigned(self.get(id)?.spec.as_ref()).is_some();
+        let entered = if presigned {
+            // From here on nobody removes it.
+            let _entering = self.inner.secrets.entering(id);
+            match self.secret(id)? {
+                Some(_) => self.enter_control(id, change, actor),
+                None => Err(Error::Illegal { id, source: SIGNATURE_IS_GONE }),
+            }
         } else {
             self.enter_control(id, change, actor)
         };
@@ -230,7 +255,7 @@ impl Ledger {
         let outcome = self.settled(ticket).await.map(|()| job);
         if let Ok(job) = &outcome
             && is_over(job)
-            && secret::of(job.spec.as_ref()).is_some()
+            && secret::presigned(job.spec.as_ref()).is_some()
         {
             // Somebody may have asked for a retry since, so this looks at the job again.
             self.settle_secret(id, &outcome);
@@ -306,37 +331,6 @@ impl Ledger {
     /// The newest event's cursor that is on disk.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.inner.desk.flusher.published()
-    }
-
-    /// A durable text by its name.
-    ///
-    /// # Errors
-    /// Storage, or a corrupt record.
-    pub fn setting(&self, key: &str) -> Result<Option<String>, Error> {
-        self.inner.desk.store.read(Table::Settings, key.as_bytes(), || format!("setting {key}"))
-    }
-
-    /// Writes a durable text, or removes it. It stands in the audit log: never a secret.
-    ///
-    /// # Errors
-    /// Storage alone.
-    pub async fn put_setting(
-        &self,
-        key: &str,
-        value: Option<String>,
-        actor: &str,
-    ) -> Result<(), Error> {
-        let mut draft = Draft::default();
-        draft.audit(Entry::new("setting", actor, None).with("key", &key)?.with("value", &value)?);
-        match value {
-            None => draft.writes.remove(Table::Settings, key.as_bytes()),
-            Some(value) => {
-                let what = || format!("setting {key}");
-                store::put(&mut draft.writes, Table::Settings, key.as_bytes(), &value, what)?;
-            }
-        }
-        let ticket = self.inner.desk.enter(&mut *self.book()?, draft)?;
-        ticket.durable().await
     }
 
     /// Returns once everything that was changed before is on disk.

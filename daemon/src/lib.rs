@@ -13,6 +13,8 @@ pub mod ledger;
 
 pub mod remote;
 
+pub mod egress;
+
 pub mod blob;
 
 #[cfg(feature = "image")]
@@ -23,6 +25,8 @@ pub mod transfer;
 pub mod pipeline;
 
 pub mod scheduler;
+
+pub mod notify;
 
 pub mod control;
 

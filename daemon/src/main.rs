@@ -1,12 +1,16 @@
 //! `causewayd`: the daemon's command line.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use causewayd::app;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use mimalloc::MiMalloc;
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::{Mode, umask};
 
 /// Chosen by measurement, see ARCHITECTURE.md.
 #[global_allocator]
@@ -22,7 +26,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run until SIGTERM or SIGINT. SIGHUP reloads limits and the log filter.
+    /// Run until SIGTERM or SIGINT. SIGHUP reloads limits, the log filter, roles and certificates.
     #[command(after_help = "Example:\n  causewayd run --config /etc/causeway/causewayd.toml")]
     Run {
         /// The configuration file.
@@ -70,6 +74,18 @@ enum Command {
     /// Look after the audit log.
     #[command(subcommand)]
     Audit(Audit),
+    /// Print a completion script for a shell.
+    #[command(
+        after_help = "Example:\n  causewayd completions bash > /etc/bash_completion.d/causewayd"
+    )]
+    Completions { shell: clap_complete::Shell },
+    /// Write the manual pages, one a command, into a directory that exists.
+    #[command(hide = true)]
+    #[command(after_help = "Example:\n  causewayd man --out /usr/local/share/man/man1")]
+    Man {
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -87,6 +103,10 @@ enum Audit {
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = keep_private() {
+        eprintln!("causewayd: this process cannot be kept from others: {error}");
+        return ExitCode::FAILURE;
+    }
     let result = match Cli::parse().command {
         Command::Check { config } => app::check(&config).map_err(app::Error::from).map(|_| {
             println!("{}: good", config.display());
@@ -99,6 +119,10 @@ fn main() -> ExitCode {
         Command::Audit(Audit::Verify { config }) => {
             app::verify_audit(&config).map(|said| println!("{said}"))
         }
+        Command::Completions { shell } => completions(shell),
+        Command::Man { out } => {
+            clap_mangen::generate_to(Cli::command(), out).map_err(app::Error::Output)
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -109,6 +133,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whatever this process writes is its user's alone, the database's own files among it; and its memory,
+/// where keys are, goes into no core file and is read by no debugger of another process.
+fn keep_private() -> nix::Result<()> {
+    umask(Mode::from_bits_truncate(0o077));
+    // Where systemd has done it already, its filter may refuse the call.
+    if getrlimit(Resource::RLIMIT_CORE)? != (0, 0) {
+        setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    }
+    prctl::set_dumpable(false)
+}
+
 fn run(config: PathBuf, drain_timeout: Duration) -> Result<(), app::Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(app::Error::Host)?;
@@ -116,6 +151,13 @@ fn run(config: PathBuf, drain_timeout: Duration) -> Result<(), app::Error> {
     // Whatever still blocks a thread, name resolution say, does not hold up the exit.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
+}
+
+/// Made in memory first: clap panics where its writer fails, and a pipe may close at any time.
+fn completions(shell: clap_complete::Shell) -> Result<(), app::Error> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "causewayd", &mut script);
+    std::io::stdout().write_all(&script).map_err(app::Error::Output)
 }
 
 /// The error and what caused it, in one line.

@@ -5,7 +5,9 @@
 
 pub mod address;
 pub mod digest;
+pub mod event;
 pub mod failure;
+pub mod host;
 pub mod id;
 pub mod image;
 pub mod job;
@@ -20,7 +22,9 @@ pub mod transition;
 
 pub use address::{Address, ObjectAddress, PresignedUrl, RemoteName};
 pub use digest::{ObjectDigest, PartDigest};
+pub use event::JobEvent;
 pub use failure::{Failure, FailureClass, Side};
+pub use host::{AllowedHosts, HostRule};
 pub use id::{JobId, Timestamp};
 pub use image::{Device, Image, ImageAddress, ImageId, ImageState, Tags, Traits, Volume};
 pub use job::{
@@ -28,7 +32,7 @@ pub use job::{
     Weight,
 };
 pub use object::{Encryption, ObjectHeaders, PinnedObject, PublishedObject, UploadId};
-pub use plan::{ByteRange, PartFact, PartNumber, PartPlan};
+pub use plan::{ByteRange, PUT_OBJECT_MAX, PartFact, PartNumber, PartPlan};
 pub use preflight::{Check, CheckOutcome, Policy};
 pub use quantity::{Bandwidth, ByteCount};
 pub use receipt::{ObjectRef, Receipt, VerifiedBy};

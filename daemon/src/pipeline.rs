@@ -16,6 +16,7 @@ use crate::base::{
     Berth, CrashPoint, Lane, Measure, MemoryBudget, Pace, Share, SharedObserver, Slots, crash_point,
 };
 use crate::blob::{self, PresignedObject, S3Object, S3Target, Source};
+use crate::egress::Egress;
 use crate::ledger::{self, Ledger};
 use crate::model::{
     Address, Change, Failure, FailureClass, Intent, Job, JobKind, JobState, Lease, PresignedUrl,
@@ -49,6 +50,8 @@ pub struct Pipeline {
     pub parts_max: usize,
     /// What EC2 admits of each remote.
     pub quotas: Quotas,
+    /// The way to presigned sources.
+    pub egress: Egress,
 }
 
 /// How a worker is reached while it works.
@@ -245,8 +248,30 @@ impl Pipeline {
             let reason = "the job carries no object, and none was expected";
             Fault::failed(Failure::new(FailureClass::Permanent, reason, "report this as a bug"))
         })?;
-        let built = self.build(spec, record.clone(), handle);
+        let built = match &spec.source {
+            Address::Object(_) => self.build(spec, record.clone(), handle),
+            // Whoever may read it needs no signature.
+            Address::Presigned(url) if url.expose().query().is_none() => {
+                self.build(spec, record.clone(), handle)
+            }
+            Address::Presigned(url) => {
+                let source = Address::Presigned(self.signed(job, url)?);
+                self.build(&TransferSpec { source, ..spec.clone() }, record.clone(), handle)
+            }
+        };
         built.map_err(|failure| Fault::failed(*failure))
+    }
+
+    /// The URL with its query, which only the ledger's own file holds.
+    fn signed(&self, job: &Job, url: &PresignedUrl) -> Result<PresignedUrl, Fault> {
+        match self.ledger.secret(job.id)? {
+            Some(secret) => Ok(url.with_secret(&secret)),
+            None => {
+                let reason = "the signature of its presigned source is not kept any more";
+                let remedy = "submit it anew with a fresh URL";
+                Err(Fault::failed(Failure::new(FailureClass::Permanent, reason, remedy)))
+            }
+        }
     }
 
     /// A transfer of this specification.
@@ -293,7 +318,7 @@ impl Pipeline {
         handle: &Handle,
     ) -> Result<PresignedObject, Box<Failure>> {
         let (pace, observer) = (self.presigned.of(&handle.share), Arc::clone(&self.observer));
-        PresignedObject::new(url.clone(), pace, observer, None)
+        PresignedObject::new(url.clone(), pace, observer, &self.egress, None)
             .map_err(|error: blob::Error| Box::new(error.to_failure(Side::Source)))
     }
 

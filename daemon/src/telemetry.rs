@@ -18,7 +18,7 @@ mod tests;
 pub use http::{Endpoints, serve};
 pub use logging::{LogFormat, ReloadHandle, check_filter, init};
 pub use metrics::Metrics;
-pub use snapshot::{ConcurrencyLimit, JobBytes, QuotaUsed, Snapshot};
+pub use snapshot::{ConcurrencyLimit, DataDir, JobProgress, QuotaUsed, RemoteState, Snapshot};
 
 /// Why telemetry cannot be set up.
 #[derive(Debug, thiserror::Error)]

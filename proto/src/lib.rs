@@ -1,7 +1,7 @@
 //! The gRPC contract of causeway, generated from `proto/causeway/v1/control.proto`.
 //!
 //! Nothing here is written by hand but this page: the `.proto` file is the reference, and every
-//! field's meaning and unit is documented there.
+//! field's meaning and unit is documented there. `API.md` shows the same on one page.
 
 /// Version 1 of the control API.
 pub mod v1 {

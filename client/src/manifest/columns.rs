@@ -81,16 +81,21 @@ fn cells(text: &str) -> Result<csv::StringRecord, String> {
     if text.bytes().filter(|byte| *byte == b'"').count() % 2 == 1 {
         return Err("a quoted field does not end on its line".to_owned());
     }
-    let mut reader = csv::ReaderBuilder::new()
+    let reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .buffer_capacity(text.len().max(1))
         .from_reader(text.as_bytes());
-    let mut record = csv::StringRecord::new();
-    match reader.read_record(&mut record) {
-        Ok(true) => Ok(record),
-        Ok(false) => Err("no fields".to_owned()),
-        Err(error) => Err(error.to_string()),
+    let mut records = reader.into_records();
+    let record = records.next().unwrap_or_else(|| Ok(csv::StringRecord::new()));
+    let record = record.map_err(|error| error.to_string())?;
+    match (record.is_empty(), records.next()) {
+        (true, _) => Err("no fields".to_owned()),
+        (false, None) => Ok(record),
+        // To the `csv` crate a carriage return alone ends a line, and what follows it would be lost.
+        (false, Some(_)) => {
+            Err("a carriage return in the middle: end lines with a line feed".to_owned())
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::columns::Cell;
@@ -41,6 +42,7 @@ pub(super) fn queued(
     priority: Option<i32>,
     labels: BTreeMap<String, String>,
     idempotency_key: Option<String>,
+    notify: Names,
     defaults: &SubmitRequest,
 ) -> Result<SubmitRequest, String> {
     let priority = priority.unwrap_or(defaults.priority);
@@ -51,9 +53,38 @@ pub(super) fn queued(
         priority,
         labels: merged(defaults.labels.clone(), labels),
         idempotency_key,
+        notify: notify.beside(&defaults.notify),
         dry_run: defaults.dry_run,
         ..Default::default()
     })
+}
+
+/// A list of names, or one text of names with `;` between them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Names {
+    #[default]
+    None,
+    Text(String),
+    List(Vec<String>),
+}
+
+impl Names {
+    /// All of these and of `base`, each once.
+    fn beside(self, base: &[String]) -> Vec<String> {
+        let own: Vec<String> = match self {
+            Self::None => Vec::new(),
+            Self::Text(text) => text.split(';').map(|name| name.trim().to_owned()).collect(),
+            Self::List(list) => list,
+        };
+        let mut all = base.to_vec();
+        for name in own.into_iter().filter(|name| !name.is_empty()) {
+            if !all.contains(&name) {
+                all.push(name);
+            }
+        }
+        all
+    }
 }
 
 /// The value of a word, if there is one.

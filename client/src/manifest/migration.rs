@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::columns::Cell;
-use super::entry::{Entry, choice, merged, queued};
+use super::entry::{Entry, Names, choice, merged, queued};
 use crate::units::parse_duration;
 use crate::v1::{MigrateSpec, RestoredImage, RetireSource, SubmitRequest};
 use crate::words::CleanUp;
@@ -33,6 +33,8 @@ pub(super) struct Migration {
     #[serde(default)]
     labels: BTreeMap<String, String>,
     idempotency_key: Option<String>,
+    #[serde(default)]
+    notify: Names,
 }
 
 impl Entry for Migration {
@@ -55,6 +57,7 @@ impl Entry for Migration {
         ("priority", Cell::Whole),
         ("labels", Cell::Pairs),
         ("idempotency_key", Cell::Text),
+        ("notify", Cell::Text),
     ];
     const REQUIRED: &'static [&'static str] = &["image", "target"];
 
@@ -90,7 +93,8 @@ impl Entry for Migration {
             reuse_stored: self.reuse_stored.unwrap_or(base.reuse_stored),
             allow_decrypted: self.allow_decrypted.unwrap_or(base.allow_decrypted),
         };
-        let request = queued(self.priority, self.labels, self.idempotency_key, defaults)?;
+        let request =
+            queued(self.priority, self.labels, self.idempotency_key, self.notify, defaults)?;
         Ok(SubmitRequest { migrate: Some(migrate), ..request })
     }
 }

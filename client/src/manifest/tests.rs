@@ -28,7 +28,7 @@ fn a_json_line_with_every_field() {
     let text = br#"{"source":"c:b/k","target":"g:b/k","priority":-5,"verify":"readback",
         "if_exists":"skip","part_size":"256MiB","storage_class":"STANDARD_IA","sse":"aws:kms",
         "sse_kms_key_id":"alias/x","tags":{"a":"1"},"labels":{"l":"2"},"expect_blake3":"00",
-        "idempotency_key":"k1"}"#;
+        "idempotency_key":"k1","notify":["ops","web"]}"#;
     let one_line: Vec<u8> = text.iter().copied().filter(|byte| *byte != b'\n').collect();
     let expected = SubmitRequest {
         transfer: Some(TransferSpec {
@@ -46,6 +46,7 @@ fn a_json_line_with_every_field() {
         priority: -5,
         labels: [("l".to_owned(), "2".to_owned())].into(),
         idempotency_key: Some("k1".into()),
+        notify: vec!["ops".into(), "web".into()],
         ..Default::default()
     };
     assert_eq!(read(&one_line), [Line { number: 1, outcome: Ok(expected) }]);
@@ -147,6 +148,32 @@ fn an_endless_line_costs_one_fault_and_bounded_memory() {
     let second = reader.next().expect("a line").expect("no I/O");
     assert_eq!((second.number, second.outcome.is_ok()), (2, true));
     assert!(reader.buffer.capacity() <= LINE_BYTES_MAX * 4, "{}", reader.buffer.capacity());
+}
+
+/// A byte order mark was taken off what had been cut off, and that then fitted.
+#[test]
+fn a_line_that_is_too_long_is_no_shorter_for_its_byte_order_mark() {
+    let text = |spaces: usize| {
+        let mut text = b"\xef\xbb\xbf{\"source\":\"a\",\"target\":\"b\"}".to_vec();
+        text.resize(text.len() + spaces, b' ');
+        text.extend_from_slice(b"and more\n");
+        text
+    };
+    for (spaces, says) in [(10, "trailing"), (LINE_BYTES_MAX, "longer than 128 KiB")] {
+        let (number, fault) = fault(&text(spaces));
+        assert_eq!(number, 1);
+        assert!(fault.contains(says), "{fault}");
+    }
+}
+
+/// The file of an old spreadsheet, or half of one: what follows was lost without a word.
+#[test]
+fn a_carriage_return_alone_is_told_and_hides_no_line() {
+    for text in ["source,target\ra,b\rc,d\r", "source,target\na,b\rc,d\n"] {
+        let (_, fault) = fault(text.as_bytes());
+        assert!(fault.contains("carriage return"), "{fault}");
+    }
+    assert_eq!(read(b"source,target\r\na,\"b\rc\"\r\n").len(), 1, "quoted, it is a key's");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::columns::Cell;
-use super::entry::{Entry, choice, merged, queued};
+use super::entry::{Entry, Names, choice, merged, queued};
 use crate::units::parse_size;
 use crate::v1::{IfExists, ServerSideEncryption, SubmitRequest, TransferSpec, Verify};
 
@@ -29,6 +29,8 @@ pub(super) struct Transfer {
     labels: BTreeMap<String, String>,
     expect_blake3: Option<String>,
     idempotency_key: Option<String>,
+    #[serde(default)]
+    notify: Names,
 }
 
 impl Entry for Transfer {
@@ -46,6 +48,7 @@ impl Entry for Transfer {
         ("labels", Cell::Pairs),
         ("expect_blake3", Cell::Text),
         ("idempotency_key", Cell::Text),
+        ("notify", Cell::Text),
     ];
     const REQUIRED: &'static [&'static str] = &["source", "target"];
 
@@ -69,7 +72,8 @@ impl Entry for Transfer {
             tags: merged(base.tags, self.tags),
             expect_blake3: self.expect_blake3.or(base.expect_blake3),
         };
-        let request = queued(self.priority, self.labels, self.idempotency_key, defaults)?;
+        let request =
+            queued(self.priority, self.labels, self.idempotency_key, self.notify, defaults)?;
         Ok(SubmitRequest { transfer: Some(transfer), ..request })
     }
 }

@@ -58,6 +58,11 @@ pub struct RemoteStatus {
     pub limits: Option<RemoteLimits>,
     pub read_concurrency: u32,
     pub write_concurrency: u32,
+    /// Parts under way, of those.
+    pub read_parts_in_flight: u32,
+    pub write_parts_in_flight: u32,
+    /// Answers that asked to slow down, since the daemon started.
+    pub throttled: u64,
     pub problem: Option<String>,
 }
 
@@ -76,7 +81,39 @@ impl From<&v1::RemoteStatus> for RemoteStatus {
             limits: remote.limits.as_ref().map(RemoteLimits::from),
             read_concurrency: remote.read_concurrency,
             write_concurrency: remote.write_concurrency,
+            read_parts_in_flight: remote.read_parts_in_flight,
+            write_parts_in_flight: remote.write_parts_in_flight,
+            throttled: remote.throttled,
             problem: known(&remote.problem),
+        }
+    }
+}
+
+/// One webhook as it stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct WebhookStatus {
+    pub webhook: String,
+    pub host: String,
+    /// Notices that wait to be taken.
+    pub pending: u64,
+    /// Since the daemon started.
+    pub delivered: u64,
+    pub last_delivered_at: Option<String>,
+    /// Until a delivery works again.
+    pub last_error: Option<String>,
+    pub last_error_at: Option<String>,
+}
+
+impl From<&v1::WebhookStatus> for WebhookStatus {
+    fn from(webhook: &v1::WebhookStatus) -> Self {
+        Self {
+            webhook: webhook.webhook.clone(),
+            host: webhook.host.clone(),
+            pending: webhook.pending,
+            delivered: webhook.delivered,
+            last_delivered_at: time(webhook.last_delivered_at.as_ref()),
+            last_error: known(&webhook.last_error),
+            last_error_at: time(webhook.last_error_at.as_ref()),
         }
     }
 }
@@ -99,6 +136,7 @@ pub struct Status {
     pub memory_budget: u64,
     pub memory_used: u64,
     pub remotes: Vec<RemoteStatus>,
+    pub webhooks: Vec<WebhookStatus>,
 }
 
 impl From<&v1::StatusResponse> for Status {
@@ -122,6 +160,7 @@ impl From<&v1::StatusResponse> for Status {
             memory_budget: status.memory_budget,
             memory_used: status.memory_used,
             remotes: status.remotes.iter().map(RemoteStatus::from).collect(),
+            webhooks: status.webhooks.iter().map(WebhookStatus::from).collect(),
         }
     }
 }

@@ -44,6 +44,8 @@ pub struct Job {
     pub cancel_requested: bool,
     pub actor: Option<String>,
     pub idempotency_key: Option<String>,
+    /// Webhooks that are told of it.
+    pub notify: Vec<String>,
     /// The pinned source, once planned.
     pub source: Option<Object>,
     /// How far an image job is.
@@ -84,6 +86,7 @@ impl From<&v1::Job> for Job {
             cancel_requested: job.cancel_requested,
             actor: known(&job.actor),
             idempotency_key: job.idempotency_key.clone(),
+            notify: job.notify.clone(),
             source: job.source.as_ref().map(Object::from),
             image: job.image.as_ref().map(ImageProgress::from),
             receipt: job.receipt.as_ref().map(Receipt::from),
@@ -187,7 +190,7 @@ mod tests {
                 "resource": null, "reason": "", "remedy": null, "message": "",
             },
             "warnings": [], "pause_requested": false, "cancel_requested": false, "actor": null,
-            "idempotency_key": null, "source": null, "receipt": null,
+            "idempotency_key": null, "notify": [], "source": null, "receipt": null,
         });
         assert_eq!(serde_json::to_value(Job::from(&job)).expect("json"), expected);
     }

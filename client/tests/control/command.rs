@@ -268,6 +268,74 @@ fn everything_else_prints_what_it_got() {
     assert_eq!(run(&served, &["completions", "bash"]).code, Some(0));
 }
 
+/// A typing error in a prefix must not look like work that was done.
+#[test]
+fn a_prefix_without_an_object_is_no_success() {
+    let served = Served::start();
+    let ran = run(&served, &["submit", "--recursive", "c:b/nothing/", "gov:b/"]);
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+    assert!(ran.err.contains("error: no object below the prefix is to be carried"), "{}", ran.err);
+}
+
+/// A script is not asked, and a question would hang it.
+#[test]
+fn without_a_terminal_a_cancel_does_what_it_is_told() {
+    let served = Served::start();
+    for _ in 0..3 {
+        run(&served, &["submit", "c:b/manual.bin", "gov:b/"]);
+    }
+    let ran = run(&served, &["cancel", "--all"]);
+    assert_eq!((ran.code, ran.out.lines().count()), (Some(0), 3), "{}", ran.err);
+    assert!(!ran.err.contains("[y/N]"), "{}", ran.err);
+}
+
+#[test]
+fn colours_are_for_terminals_or_for_who_asks_for_them() {
+    let served = Served::start();
+    run(&served, &["submit", "c:b/hang.bin", "gov:b/"]);
+    let missing = &["show", "J404"][..];
+    for arguments in [&["jobs"][..], &["jobs", "--color", "never"], &["jobs", "--color", "auto"]] {
+        assert!(!run(&served, arguments).out.contains('\x1b'), "{arguments:?}");
+    }
+    assert!(!run(&served, missing).err.contains('\x1b'));
+    assert!(run(&served, &["jobs", "--color", "always"]).out.contains("\x1b["));
+    let ran = run(&served, &["--color", "always", "show", "J404"]);
+    assert!(ran.err.contains("\x1b[1;31merror:\x1b[0m"), "{}", ran.err);
+    // JSON is for programs, whatever is asked.
+    let ran = run(&served, &["jobs", "--color", "always", "--output", "json"]);
+    assert!(!ran.out.contains('\x1b'));
+    for (choice, is_coloured) in [("always", true), ("never", false)] {
+        let help = run(&served, &["--color", choice, "jobs", "--help"]);
+        assert_eq!(help.out.contains("\x1b["), is_coloured, "{choice}");
+    }
+}
+
+#[test]
+fn a_screen_needs_a_terminal_and_says_what_does_not() {
+    let served = Served::start();
+    for arguments in [&["top"][..], &["top", "--output", "json"]] {
+        let ran = run(&served, arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
+        assert!(ran.err.contains("use `causeway watch --output json`"), "{}", ran.err);
+    }
+}
+
+/// Each of them stands before a different door.
+#[test]
+fn who_cannot_reach_the_daemon_is_told_what_to_do() {
+    let mut served = Served::start();
+    served.kill();
+    let ran = run(&served, &["status"]);
+    assert_eq!(ran.code, Some(3));
+    assert!(ran.err.contains("there is no such socket: is causewayd running"), "{}", ran.err);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
+    drop(listener);
+    let ran = run(&served, &["status", "--endpoint", &endpoint]);
+    assert_eq!(ran.code, Some(3));
+    assert!(ran.err.contains("nobody listens there"), "{}", ran.err);
+}
+
 /// `causeway jobs | head -1`: the reader leaves first.
 #[test]
 fn a_closed_stdout_is_no_panic() {

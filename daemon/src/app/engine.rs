@@ -1,15 +1,16 @@
 //! The daemon as the control service and telemetry see it.
 
+mod scrape;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::Error;
-use super::images;
 use super::limits::{self, LimitBook};
+use super::{Error, admission, images};
 use crate::base::{
     Berth, Direction, InForce, Lane, Limits, MemoryBudget, Pace, SharedObserver, Slots, chain,
     clock,
@@ -20,15 +21,17 @@ use crate::control::{
     Defaults, DryRun, Engine, EngineStatus, ImagesAsked, LimitsChange, LimitsRefused, ListedPage,
     Place, RemoteStatus,
 };
+use crate::egress::Egress;
 use crate::ledger::Ledger;
 use crate::model::{
-    Address, Bandwidth, Check, Failure, FailureClass, Image, Job, JobId, JobState, Live,
-    ObjectAddress, Policy, RemoteName, Side, Submission, Timestamp, TransferSpec,
+    Bandwidth, Check, Failure, FailureClass, Image, Job, JobId, Live, ObjectAddress, Policy,
+    RemoteName, Side, Submission, Timestamp, TransferSpec,
 };
-use crate::pipeline::{Pipeline, QuotaKind, QuotaLimits, Quotas, Remotes};
+use crate::notify::Notifier;
+use crate::pipeline::{Pipeline, QuotaLimits, Quotas, Remotes};
 use crate::remote::Remote;
 use crate::scheduler::{Reaper, Scheduler};
-use crate::telemetry::{ConcurrencyLimit, JobBytes, QuotaUsed, Snapshot};
+use crate::telemetry::Metrics;
 use crate::transfer::retry::Budget;
 use crate::transfer::{Fault, Probes, Record, unrecorded};
 
@@ -48,6 +51,8 @@ pub(super) struct Daemon {
     pipeline: Pipeline,
     scheduler: Arc<Scheduler>,
     limits: LimitBook,
+    notifier: Arc<Notifier>,
+    metrics: Arc<Metrics>,
     /// What is wrong with a remote, by its name.
     problems: Mutex<BTreeMap<RemoteName, String>>,
 }
@@ -57,12 +62,20 @@ impl Daemon {
         config: &Config,
         ledger: Ledger,
         remotes: Arc<Remotes>,
-        observer: SharedObserver,
+        metrics: Arc<Metrics>,
         drain_timeout: Duration,
     ) -> Result<Arc<Self>, Error> {
         let transfer = &config.transfer;
+        let observer = Arc::clone(&metrics) as SharedObserver;
         let parts_max = transfer.max_parts_in_flight as usize;
         let limits = LimitBook::new(config, &ledger, &remotes)?;
+        let egress = Egress::new(config.allowed_hosts.clone());
+        let notifier = Notifier::new(
+            config.webhooks.clone(),
+            ledger.clone(),
+            egress.clone(),
+            Arc::clone(&observer),
+        )?;
         let pipeline = Pipeline {
             ledger,
             remotes,
@@ -73,6 +86,7 @@ impl Daemon {
             probes: Probes::default(),
             parts_max,
             quotas: quotas(config),
+            egress,
         };
         let active_max = transfer.max_active_jobs as usize;
         Ok(Arc::new(Self {
@@ -83,6 +97,8 @@ impl Daemon {
             scheduler: Scheduler::new(pipeline.clone(), active_max, drain_timeout),
             pipeline,
             limits,
+            notifier,
+            metrics,
             problems: Mutex::default(),
         }))
     }
@@ -99,8 +115,18 @@ impl Daemon {
         Reaper { ledger, remotes, retention: self.retention, landed_after }
     }
 
+    /// What tells webhooks.
+    pub(super) fn notifier(&self) -> &Arc<Notifier> {
+        &self.notifier
+    }
+
     pub(super) fn ledger(&self) -> &Ledger {
         &self.pipeline.ledger
+    }
+
+    /// What a reload admits other hosts to.
+    pub(super) fn egress(&self) -> &Egress {
+        &self.pipeline.egress
     }
 
     pub(super) fn data_dir(&self) -> &Path {
@@ -119,47 +145,12 @@ impl Daemon {
         self.ledger().writable().await.map_err(|why| chain(&*why))
     }
 
-    /// The states that a scrape asks for.
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let counts = self.ledger().counts();
-        let now = clock::now();
-        let oldest = counts.oldest_queued.map_or(0, |at| now.millis_since(at));
-        let active = self.scheduler.running().into_iter().filter_map(|id| {
-            let live = self.scheduler.live(id)?;
-            let total = self.ledger().get(id).ok()?.size();
-            Some(JobBytes { job: id, done: live.bytes_done, total })
-        });
-        let remotes = self.pipeline.remotes.values();
-        Snapshot {
-            jobs: counts.states.to_vec(),
-            queue_depth: counts.of(JobState::Queued),
-            queue_oldest: Duration::from_millis(oldest),
-            memory_budget: self.pipeline.memory.budget(),
-            memory_used: self.pipeline.memory.used(),
-            active_jobs: active.collect(),
-            concurrency_limits: self.concurrency().collect(),
-            image_quotas: self.pipeline.quotas.used().into_iter().map(quota_used).collect(),
-            credentials_expiry: remotes
-                .filter_map(|r| Some((r.name().to_string(), r.credentials_expire_at()?)))
-                .collect(),
-        }
-    }
-
-    fn concurrency(&self) -> impl Iterator<Item = ConcurrencyLimit> {
-        let direction = |lane: &Lane| if lane.write { Direction::Write } else { Direction::Read };
-        self.pipeline.slots.lanes().into_iter().map(move |(lane, limit, _)| ConcurrencyLimit {
-            direction: direction(&lane),
-            remote: lane.remote,
-            parts: limit as u64,
-        })
-    }
-
     /// Asks who each remote is until all have answered; a wrong answer is a problem that is shown.
     pub(super) async fn watch_identities(self: Arc<Self>) {
         loop {
             for (name, remote) in self.pipeline.remotes.iter() {
                 let problem = remote.check_identity().await.err().map(|error| error.to_string());
-                let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut problems = self.problems();
                 match problem {
                     Some(problem) => problems.insert(name.clone(), problem),
                     None => problems.remove(name),
@@ -174,19 +165,32 @@ impl Daemon {
         self.limits.follow().await;
     }
 
+    /// All that are configured.
+    pub(super) fn remote_names(&self) -> impl Iterator<Item = &RemoteName> {
+        self.pipeline.remotes.keys()
+    }
+
+    // No code path panics while it holds the lock; a poisoned one is still consistent.
+    fn problems(&self) -> MutexGuard<'_, BTreeMap<RemoteName, String>> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn remote(&self, name: &RemoteName) -> Option<&Arc<Remote>> {
         self.pipeline.remotes.get(name)
     }
 
     fn status_of(&self, remote: &Remote, limits: InForce) -> RemoteStatus {
         let identity = remote.identity();
-        let admitted = |direction| {
+        let lanes = self.pipeline.slots.lanes();
+        let lane = |direction| {
             let lane = Lane::new(remote.name().as_str(), direction);
-            let lanes = self.pipeline.slots.lanes();
-            let limit = lanes.iter().find(|(known, ..)| *known == lane).map_or(0, |(_, n, _)| *n);
-            u32::try_from(limit).unwrap_or(u32::MAX)
+            let found = lanes.iter().find(|(known, ..)| *known == lane);
+            let parts = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            found.map_or((0, 0), |(_, limit, in_flight)| (parts(*limit), parts(*in_flight)))
         };
-        let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        let (read_concurrency, read_parts_in_flight) = lane(Direction::Read);
+        let (write_concurrency, write_parts_in_flight) = lane(Direction::Write);
+        let problems = self.problems();
         RemoteStatus {
             name: remote.name().clone(),
             place: place(remote),
@@ -196,15 +200,14 @@ impl Daemon {
             read_rate: Bandwidth(remote.pace().rate(Direction::Read)),
             write_rate: Bandwidth(remote.pace().rate(Direction::Write)),
             limits,
-            read_concurrency: admitted(Direction::Read),
-            write_concurrency: admitted(Direction::Write),
+            read_concurrency,
+            write_concurrency,
+            read_parts_in_flight,
+            write_parts_in_flight,
+            throttled: self.metrics.throttled(remote.name().as_str()),
             problem: problems.get(remote.name()).cloned(),
         }
     }
-}
-
-fn quota_used((remote, kind, gb): (RemoteName, QuotaKind, u64)) -> QuotaUsed {
-    QuotaUsed { remote: remote.to_string(), kind: kind.as_str(), gb }
 }
 
 fn quotas(config: &Config) -> Quotas {
@@ -234,18 +237,7 @@ impl Engine for Daemon {
     }
 
     fn check(&self, submission: &Submission) -> Result<(), String> {
-        let remotes = &self.pipeline.remotes;
-        let spec = submission.spec.as_ref();
-        let source = spec.and_then(|spec| match &spec.source {
-            Address::Object(object) => Some(&object.remote),
-            Address::Presigned(_) => None,
-        });
-        let target = spec.map(|spec| &spec.target.remote);
-        let unknown = source.into_iter().chain(target).find(|name| !remotes.contains_key(*name));
-        match unknown {
-            Some(name) => Err(images::unknown(remotes, name)),
-            None => images::check(remotes, submission),
-        }
+        admission::check(&self.pipeline, &self.notifier, submission)
     }
 
     fn live(&self, id: JobId) -> Option<Live> {
@@ -337,6 +329,7 @@ impl Engine for Daemon {
             remotes: limits
                 .filter_map(|(name, limits)| Some(self.status_of(self.remote(&name)?, limits)))
                 .collect(),
+            webhooks: self.notifier.status(),
         }
     }
 

@@ -44,10 +44,13 @@ pub enum Measure<'a> {
     RateWait { remote: &'a str, kind: &'static str, waited: Duration },
     /// The ledger waited for the disk.
     LedgerFlush { elapsed: Duration },
-    /// A proof did not hold: `stage` is `source`, `part`, `sealing` or `verifying`.
+    /// A proof did not hold: `stage` is `part`, `sealing` or `verifying`.
     VerificationFailure { stage: &'static str },
     /// A job came to its end: `outcome` is `succeeded`, `failed` or `cancelled`.
     JobFinished { kind: &'static str, outcome: &'static str },
+    /// Notices to a webhook: `outcome` is `delivered`, `failed` (and tried again), `expired`, `dropped`, `lost`
+    /// or `gone`.
+    Webhook { webhook: &'a str, outcome: &'static str, count: u64 },
 }
 
 /// Where a crash costs most: between an act and its record. Simulations end the daemon here.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Error;
 use super::call::{Caller, Operation};
+use super::classify::is_region;
 use crate::model::{FailureClass, ObjectAddress};
 use crate::remote::Remote;
 
@@ -23,7 +24,7 @@ pub async fn bucket_region(remote: Arc<Remote>, bucket: &str) -> Result<Option<S
     let caller = Caller::new(remote, address);
     let request = caller.client.head_bucket().bucket(bucket).send();
     match caller.call(HEAD, request).await {
-        Ok(answer) => Ok(answer.bucket_region.filter(|region| !region.is_empty())),
+        Ok(answer) => Ok(answer.bucket_region.filter(|region| is_region(region))),
         // One of another Region is answered with where it is.
         Err(error) => match error.exchange().region.clone() {
             Some(region) => Ok(Some(region)),

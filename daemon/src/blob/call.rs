@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::http::Response;
 
-use super::{Error, Exchange};
+use super::{Error, Exchange, document};
 use crate::model::ObjectAddress;
 use crate::remote::Remote;
 pub(super) use crate::remote::{ANSWER_PATIENCE, Operation};
@@ -75,6 +75,6 @@ pub(super) fn client(remote: &Remote) -> aws_sdk_s3::Client {
         let config = aws_sdk_s3::config::Builder::from(config);
         let mut config = config.force_path_style(remote.path_style());
         config.set_endpoint_url(remote.s3_endpoint().map(str::to_owned));
-        aws_sdk_s3::Client::from_conf(config.build())
+        aws_sdk_s3::Client::from_conf(config.interceptor(document::Bounded).build())
     })
 }

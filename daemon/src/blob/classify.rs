@@ -107,7 +107,13 @@ impl ServiceError for Error {
 fn region(answer: &Response) -> Option<String> {
     let header = answer.headers().get("x-amz-bucket-region").map(str::to_owned);
     let body = || std::str::from_utf8(answer.body().bytes()?).ok();
-    header.or_else(|| element(body()?, "Region"))
+    header.or_else(|| element(body()?, "Region")).filter(|region| is_region(region))
+}
+
+/// What a server calls one is shown to people, and kept.
+pub(super) fn is_region(text: &str) -> bool {
+    let legal = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(legal)
 }
 
 /// The text of the first element `name` of a small XML answer.
@@ -200,6 +206,16 @@ mod tests {
 
         let failure = error(403, Some("RequestTimeTooSkewed")).to_failure(Side::Target);
         assert!(failure.remedy.contains("clock"), "{}", failure.remedy);
+    }
+
+    #[test]
+    fn only_what_could_be_a_region_is_told() {
+        for text in ["us-east-1", "us-gov-west-1", "eu-isoe-west-1", "garage"] {
+            assert!(is_region(text), "{text}");
+        }
+        for text in ["", "us east", "line\nbreak", "\u{1b}[2J", &"a".repeat(64)] {
+            assert!(!is_region(text), "{text:?}");
+        }
     }
 
     #[test]

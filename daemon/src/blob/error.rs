@@ -41,6 +41,9 @@ pub enum Error {
     /// The presigned URL's time is over.
     #[error("the presigned URL has expired: {0}")]
     Expired(Box<Exchange>),
+    /// Nothing was sent: the configuration does not admit the URL's host.
+    #[error("the host is not allowed: {0}")]
+    HostNotAllowed(Box<Exchange>),
     /// The server does not know this request, or this part of it.
     #[error("not supported by this server: {0}")]
     Unsupported(Box<Exchange>),
@@ -82,6 +85,7 @@ impl Error {
             | Self::WrongIdentity(_)
             | Self::Kms(_)
             | Self::Expired(_)
+            | Self::HostNotAllowed(_)
             | Self::Unsupported(_)
             | Self::Refused(_)
             | Self::BadAnswer(_)
@@ -122,6 +126,7 @@ impl Error {
             | Self::WrongIdentity(exchange)
             | Self::Kms(exchange)
             | Self::Expired(exchange)
+            | Self::HostNotAllowed(exchange)
             | Self::Unsupported(exchange)
             | Self::Refused(exchange)
             | Self::BadAnswer(exchange)

@@ -146,9 +146,14 @@ fn existing(size: u64, etag: String, answer: HeadObjectOutput) -> Existing {
     }
 }
 
-/// An ETag as we keep it: without quotes.
+/// No server's is longer than some dozen bytes; one of megabytes would be on disk for ever, and in a line of the
+/// audit log that is then taken for somebody else's.
+const ETAG_BYTES_MAX: usize = 1024;
+
+/// An ETag as we keep it: without quotes. Empty where it is none.
 pub(super) fn unquoted(etag: &str) -> String {
-    etag.trim().trim_matches('"').to_owned()
+    let etag = etag.trim().trim_matches('"');
+    if etag.len() > ETAG_BYTES_MAX { String::new() } else { etag.to_owned() }
 }
 
 /// An ETag as a header wants it.

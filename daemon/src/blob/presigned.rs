@@ -6,6 +6,7 @@
 
 mod answer;
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,16 +14,18 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use reqwest::header::{self, HeaderMap};
-use reqwest::{Certificate, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 
 use super::call::{ANSWER_PATIENCE, Operation};
 use super::frames::exactly;
 use super::head::quoted;
 use super::s3::{changed, check_range};
 use super::{Error, Exchange, Frames, Source};
-use crate::base::{Pace, SharedObserver, clock};
+use crate::base::{Pace, SharedObserver, chain, clock};
+use crate::egress::{self, Egress};
+use crate::model::host::Refused;
 use crate::model::{ByteRange, ObjectRef, PinnedObject, PresignedUrl, Timestamp};
-use crate::remote::{self, Fault, Spread, count, partition_of, trust};
+use crate::remote::{Fault, count, partition_of};
 
 const GET: Operation = Operation::new("GetObject", "s3:GetObject");
 /// What measures are reported under.
@@ -33,6 +36,7 @@ const NAME: &str = "presigned";
 pub struct PresignedObject {
     url: PresignedUrl,
     client: reqwest::Client,
+    egress: Egress,
     pace: Arc<Pace>,
     observer: SharedObserver,
     /// The server refused `If-Match`: the version is asked for by `If-Range`.
@@ -43,23 +47,19 @@ impl PresignedObject {
     /// The object behind `url`. `ca_bundle`: PEM certificates trusted besides the system's.
     ///
     /// # Errors
-    /// Where the bundle cannot be used.
+    /// Where the URL's host is not allowed, or the bundle cannot be used.
     pub fn new(
         url: PresignedUrl,
         pace: Arc<Pace>,
         observer: SharedObserver,
+        egress: &Egress,
         ca_bundle: Option<&[u8]>,
     ) -> Result<Self, Error> {
-        let refused = |error: &dyn std::error::Error| {
-            let message = format!("the ca_bundle cannot be used: {error}");
-            Error::Untrusted(Box::new(Exchange { message, ..asked(&url) }))
-        };
-        let mut roots = trust::system().to_vec();
-        if let Some(pem) = ca_bundle {
-            roots.extend(trust::parse(pem).map_err(|error| refused(&error))?);
-        }
-        let client = client(&roots).map_err(|error| refused(&error.without_url()))?;
-        Ok(Self { url, client, pace, observer, if_range: Arc::default() })
+        egress.check(url.expose()).map_err(|refused| not_allowed(&url, &refused))?;
+        let client = egress.client(url.expose(), ca_bundle).map_err(|error| {
+            Error::Untrusted(Box::new(Exchange { message: chain(&error), ..asked(&url) }))
+        })?;
+        Ok(Self { url, client, egress: egress.clone(), pace, observer, if_range: Arc::default() })
     }
 
     /// When the URL's signature ends, where the URL says so.
@@ -93,12 +93,13 @@ impl PresignedObject {
         if let Some(at) = self.url.expires_at().filter(|at| *at <= clock::now()) {
             return Err(self.expired(at));
         }
+        // It may have been taken under another configuration.
+        let admitted = self.egress.check(self.url.expose());
+        admitted.map_err(|refused| not_allowed(&self.url, &refused))?;
         let request = self.client.get(self.url.expose().clone()).headers(headers).send();
         let answer = match tokio::time::timeout(ANSWER_PATIENCE, request).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                return Err(Fault::silent(asked(&self.url), &error.without_url()).into());
-            }
+            Ok(Err(error)) => return Err(unsent(&self.url, &error.without_url())),
             Err(_) => {
                 let message = format!("no answer within {} seconds", ANSWER_PATIENCE.as_secs());
                 return Err(Error::Unanswered(Box::new(Exchange { message, ..asked(&self.url) })));
@@ -222,37 +223,16 @@ fn headers(list: &[(header::HeaderName, String)]) -> HeaderMap {
     list.iter().filter_map(value).collect()
 }
 
-/// A client that trusts `roots` alone, follows nothing, and goes through no proxy: as S3's does.
-fn client(roots: &[rustls_pki_types::CertificateDer<'_>]) -> reqwest::Result<reqwest::Client> {
-    let roots = roots.iter().filter_map(|root| Certificate::from_der(root).ok());
-    reqwest::Client::builder()
-        .user_agent(concat!("causeway/", env!("CARGO_PKG_VERSION")))
-        .https_only(true)
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .no_proxy()
-        // One connection a read: HTTP/2 would put all of them behind one window.
-        .http1_only()
-        .connect_timeout(remote::CONNECT_TIMEOUT)
-        .pool_idle_timeout(remote::POOL_IDLE)
-        .dns_resolver(Arc::new(Resolver(Spread::default())))
-        .tls_certs_only(roots)
-        .build()
+/// Why no answer came.
+fn unsent(url: &PresignedUrl, error: &(dyn StdError + 'static)) -> Error {
+    match egress::refused(error) {
+        Some(refused) => not_allowed(url, refused),
+        None => Fault::silent(asked(url), error).into(),
+    }
 }
 
-/// The remotes' resolver, for this client.
-#[derive(Debug)]
-struct Resolver(Spread);
-
-impl reqwest::dns::Resolve for Resolver {
-    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        let spread = self.0.clone();
-        Box::pin(async move {
-            let addresses = spread.lookup(name.as_str()).await?.into_iter();
-            let sockets = addresses.map(|address| std::net::SocketAddr::new(address, 0));
-            Ok(Box::new(sockets) as reqwest::dns::Addrs)
-        })
-    }
+fn not_allowed(url: &PresignedUrl, refused: &Refused) -> Error {
+    Error::HostNotAllowed(Box::new(Exchange { message: refused.to_string(), ..asked(url) }))
 }
 
 impl fmt::Debug for PresignedObject {

@@ -1,7 +1,7 @@
 //! What a person can do about an error, in one sentence each.
 
 use super::Error;
-use crate::model::Side;
+use crate::model::{Side, host};
 use crate::remote::remedy;
 
 /// What a person can do; empty where nobody knows.
@@ -35,6 +35,7 @@ pub(super) fn remedy(error: &Error, side: Side) -> String {
                 .to_owned()
         }
         Error::Expired(_) => "ask for a new presigned URL that lives longer".to_owned(),
+        Error::HostNotAllowed(_) => host::REMEDY.to_owned(),
         Error::Unsupported(_) => String::new(),
         Error::Refused(_) => refused(error),
         Error::BadAnswer(_) => {

@@ -18,7 +18,8 @@ use futures::stream;
 use self::server::{Tls, address};
 use super::*;
 use crate::base::{Limits, NoObserver, Pace};
-use crate::model::{ObjectHeaders, PartNumber, PresignedUrl, UploadId};
+use crate::egress::Egress;
+use crate::model::{AllowedHosts, ObjectHeaders, PartNumber, PresignedUrl, UploadId};
 use crate::remote::Remote;
 
 /// Bytes that no two offsets share, so that a shifted range is seen.
@@ -82,8 +83,15 @@ impl World {
             .expect("signed");
         let url: PresignedUrl = url.uri().parse().expect("an https URL");
         let pem = self.tls.as_ref().map(|tls| tls.pem.as_bytes());
-        PresignedObject::new(url, pace(), Arc::new(NoObserver), pem).expect("a client")
+        PresignedObject::new(url, pace(), Arc::new(NoObserver), &loopback(), pem).expect("a client")
     }
+}
+
+/// Admits the servers of these tests.
+pub(crate) fn loopback() -> Egress {
+    let entries = ["localhost:*", "127.0.0.1:*", "[::1]:*"];
+    let rules = entries.iter().map(|entry| entry.parse().expect("an entry")).collect();
+    Egress::new(AllowedHosts::new(rules))
 }
 
 fn pace() -> Arc<Pace> {

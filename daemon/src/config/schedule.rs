@@ -43,6 +43,9 @@ fn entry(mut section: Section<'_>) -> Option<Entry> {
         TimeZone::get(text).map_err(|_| problem())
     });
     let days = section.texts("days", days);
+    if days.as_ref().is_some_and(Vec::is_empty) {
+        section.fault("days", "is empty");
+    }
     let limits = rates(&mut section);
     let rule = if section.flag("paused") { Rule::Pause } else { Rule::Limits(limits) };
     match rule {

@@ -6,14 +6,11 @@ use std::time::Duration;
 use toml::Table;
 
 use super::section::{Context, Section, shown};
-use super::{Config, Telemetry, Transfer, remotes};
-use crate::control::Listen;
+use super::{Config, Telemetry, Transfer, door, remotes, webhooks};
 use crate::model::plan::PUT_OBJECT_MAX;
-use crate::model::{ByteCount, IfExists, Verify};
+use crate::model::{AllowedHosts, ByteCount, HostRule, IfExists, Verify};
 use crate::telemetry::{LogFormat, check_filter};
 
-/// `sockaddr_un` has 108 bytes, the last one a zero.
-const UNIX_PATH_BYTES_MAX: usize = 107;
 /// Buffered bytes that a part in flight needs to make progress.
 const PART_MEMORY: ByteCount = ByteCount::mib(1);
 /// What an active job holds of an object that is small enough to be read whole.
@@ -22,56 +19,30 @@ const FAILED_UPLOAD_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 const PARTS_IN_FLIGHT_MAX: u32 = 1024;
 const ACTIVE_JOBS_MAX: u32 = 1024;
 
-const NO_TLS: &str = "TLS on the control port is not part of this version: \
-    listen on unix:PATH or on loopback, and remove this table";
-const NO_ACCESS: &str = "access by identity is not part of this version: \
-    who may open the socket may do everything; remove this table";
-
 /// Reads everything. Where there are faults, the result is not to be used.
 pub(super) fn read(context: &Context, table: Table) -> Config {
     let mut root = Section::root(context, table);
     let data_dir = root.file("data_dir").unwrap_or_else(|| "/var/lib/causeway".into());
-    let control = control(context, root.section("control"));
+    let allowed_hosts = allowed_hosts(&mut root);
+    let control = door::read(context, root.section("control"));
     let telemetry = telemetry(root.section("telemetry"));
     let transfer = transfer(root.section("transfer"));
     let remotes = remotes::read(context, root.section("remotes"));
+    let webhooks = webhooks::read(context, root.section("webhooks"), &allowed_hosts);
     root.finish();
-    Config { data_dir, control, telemetry, transfer, remotes }
+    Config { data_dir, allowed_hosts, control, telemetry, transfer, remotes, webhooks }
 }
 
-fn control(context: &Context, mut section: Section<'_>) -> Listen {
-    let listen = section.parsed("listen", "a text", |text| listen(context, text));
-    section.refuse("tls", NO_TLS);
-    section.refuse("access", NO_ACCESS);
-    section.finish();
-    listen.unwrap_or_else(|| Listen::Unix("/run/causeway/control.sock".into()))
+/// A list, also none; or one text, as the environment gives it, with commas.
+fn allowed_hosts(root: &mut Section<'_>) -> AllowedHosts {
+    let rules = root.texts("allowed_hosts", |text| {
+        let rule = |entry: &str| entry.trim().parse::<HostRule>().map_err(|e| e.to_string());
+        text.split(',').map(rule).collect()
+    });
+    rules.map(AllowedHosts::new).unwrap_or_default()
 }
 
-fn listen(context: &Context, text: &str) -> Result<Listen, String> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        let is_empty = path.is_empty();
-        let path = context.resolve(path);
-        let bytes = path.as_os_str().len();
-        return if is_empty || path.file_name().is_none() {
-            Err("'unix:' is followed by no path".to_owned())
-        } else if bytes > UNIX_PATH_BYTES_MAX {
-            Err(format!("the socket's path has {bytes} bytes: at most {UNIX_PATH_BYTES_MAX} work"))
-        } else {
-            Ok(Listen::Unix(path))
-        };
-    }
-    let address = socket_address(text).map_err(|problem| format!("{problem} or unix:PATH"))?;
-    if !address.ip().is_loopback() {
-        return Err(format!(
-            "{address} is not on loopback: that needs [control.tls], which is not part of this \
-             version; use unix:PATH or 127.0.0.1:{}",
-            address.port()
-        ));
-    }
-    Ok(Listen::Tcp(address))
-}
-
-fn socket_address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
     let problem = || format!("'{}' is no address: expected such as 127.0.0.1:9464", shown(text));
     text.parse().map_err(|_| problem())
 }

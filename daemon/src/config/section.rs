@@ -199,9 +199,6 @@ impl<'a> Section<'a> {
                 Value::Array(list) => list,
                 one => vec![one],
             };
-            if list.is_empty() {
-                return Err("is empty".to_owned());
-            }
             let parsed: Result<Vec<_>, _> = list.iter().map(text).collect();
             Ok(parsed?.into_iter().flatten().collect())
         })
@@ -252,11 +249,6 @@ impl<'a> Section<'a> {
             other => Err(format!("expected true or false, found {}", kind(other))),
         });
         flag.unwrap_or_default()
-    }
-
-    /// Notes that a key of the schema cannot be used.
-    pub(super) fn refuse(&mut self, key: &'static str, why: &str) {
-        self.read(key, |_| Err::<(), _>(why.to_owned()));
     }
 
     /// Everything was asked for: what is left is unknown.

@@ -8,7 +8,7 @@ use std::fs;
 use super::*;
 use crate::base::{Origin, Rules};
 use crate::control::Listen;
-use crate::model::{Bandwidth, Timestamp};
+use crate::model::{Bandwidth, JobEvent, Timestamp};
 use crate::remote::Secret;
 
 /// CONTRACT, section 2, with what it shows as alternatives taken in.
@@ -66,11 +66,67 @@ fn remote(text: &str) -> RemoteConfig {
     config.remotes.into_values().next().expect("one remote")
 }
 
+fn admits(config: &Config, url: &str) -> bool {
+    config.allowed_hosts.check(&url.parse().expect("a URL")).is_ok()
+}
+
+#[test]
+fn allowed_hosts_are_s3s_own_or_what_the_file_says() {
+    let (s3, other) = ("https://b.s3.us-east-2.amazonaws.com/k", "https://a.example.com:8443/k");
+    let absent = load(REMOTE, &[]).expect("legal");
+    assert!(admits(&absent, s3) && !admits(&absent, other));
+    let given = load(&format!("allowed_hosts = [\"*.example.com:8443\"]\n{REMOTE}"), &[]);
+    let given = given.expect("legal");
+    assert!(!admits(&given, s3) && admits(&given, other));
+    let none = load(&format!("allowed_hosts = []\n{REMOTE}"), &[]).expect("legal");
+    assert!(!admits(&none, s3) && !admits(&none, other));
+    let variable = [("CAUSEWAY__ALLOWED_HOSTS", "s3, a.example.com:8443")];
+    let both = load(REMOTE, &variable).expect("legal");
+    assert!(admits(&both, s3) && admits(&both, other));
+}
+
+const HOOK: &str = "allowed_hosts = [\"hooks.example.com\"]\n[webhooks.ops]\nurl = \"https://hooks.example.com/T0\"\n";
+const SIGNING_KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+#[test]
+fn a_webhook_is_told_of_the_ends_of_jobs_that_name_it_where_the_file_says_no_more() {
+    let plain = format!("{HOOK}secret = \"{SIGNING_KEY}\"\n{REMOTE}");
+    let hook = load(&plain, &[]).expect("legal").webhooks.remove(0);
+    assert_eq!((hook.name.as_str(), hook.all_jobs), ("ops", false));
+    assert_eq!(hook.events, JobEvent::ENDS);
+    let more = format!(
+        "{HOOK}secret = \"{SIGNING_KEY}\"\nevents = [\"failed\", \"queued\"]\nall_jobs = true\n{REMOTE}"
+    );
+    let hook = load(&more, &[]).expect("legal").webhooks.remove(0);
+    assert_eq!((hook.events, hook.all_jobs), (vec![JobEvent::Failed, JobEvent::Queued], true));
+    let wrong = more.replace("queued", "done");
+    assert!(faults(&wrong).contains("'done' is none of: queued, started"), "{}", faults(&wrong));
+}
+
+/// A key that everybody on the bastion can read signs for everybody.
+#[test]
+fn a_key_comes_from_a_file_that_only_its_owner_reads() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("key");
+    fs::write(&file, format!("{SIGNING_KEY}\n")).expect("writable");
+    let text = format!("{HOOK}secret_file = \"{}\"\n{REMOTE}", file.display());
+    let set = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("ours");
+    set(0o640);
+    assert_eq!(faults(&text), "webhooks.ops.secret_file: is open to others: chmod 600");
+    set(0o600);
+    let hook = load(&text, &[]).expect("legal").webhooks.remove(0);
+    assert_eq!(hook.key, SIGNING_KEY.parse().expect("a key"));
+    let both = text.replace("secret_file", "secret = \"x\"\nsecret_file");
+    assert!(faults(&both).contains("has secret and secret_file: keep one"));
+}
+
 #[test]
 fn the_contracts_example_says_what_it_says() {
     let config = load(EXAMPLE, &[]).expect("legal");
     assert_eq!(config.data_dir, Path::new("/var/lib/causeway"));
-    assert_eq!(config.control, Listen::Unix("/run/causeway/control.sock".into()));
+    assert_eq!(config.control.listen, Listen::Unix("/run/causeway/control.sock".into()));
+    assert_eq!((config.control.tls, config.control.roles.len()), (None, 0));
     assert_eq!(config.telemetry.listen, SocketAddr::from(([127, 0, 0, 1], 9464)));
     assert_eq!(config.telemetry.log_format, LogFormat::Json);
     assert_eq!(config.transfer.memory_budget, ByteCount::mib(256));
@@ -157,7 +213,8 @@ fn a_role_may_name_its_profile_and_external_id() {
 #[test]
 fn a_socket_is_unix_or_loopback() {
     let listen = |text: &str| {
-        load(&format!("[control]\nlisten = \"{text}\"\n{REMOTE}"), &[]).map(|config| config.control)
+        load(&format!("[control]\nlisten = \"{text}\"\n{REMOTE}"), &[])
+            .map(|config| config.control.listen)
     };
     let loopback = |text: &str| Ok(Listen::Tcp(text.parse().expect("legal")));
     assert_eq!(listen("127.0.0.1:7443"), loopback("127.0.0.1:7443"));

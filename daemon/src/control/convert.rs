@@ -21,7 +21,9 @@ pub use image::listed;
 pub use job::{job, part_map, plan, progress, receipt, weight};
 pub use prefix::Prefix;
 pub use preflight::preflight;
-pub use status::{limits, limits_change, remote_limits, remote_status, state_counts};
+pub use status::{
+    limits, limits_change, remote_limits, remote_status, state_counts, webhook_status,
+};
 pub use submit::{priority, submission};
 pub use words::state;
 

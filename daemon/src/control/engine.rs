@@ -13,6 +13,7 @@ use crate::model::{
     Bandwidth, Check, Failure, IfExists, Image, Job, JobId, Live, ObjectAddress, ObjectRef, Policy,
     RemoteName, Submission, Tags, Timestamp, TransferSpec, Verify,
 };
+use crate::notify;
 
 /// The rest of the daemon, as the service sees it.
 #[async_trait]
@@ -156,6 +157,7 @@ pub struct EngineStatus {
     /// Bytes.
     pub memory_used: u64,
     pub remotes: Vec<RemoteStatus>,
+    pub webhooks: Vec<notify::Status>,
 }
 
 /// One remote as it stands.
@@ -176,6 +178,11 @@ pub struct RemoteStatus {
     /// Parts at once that the adaptive limit admits.
     pub read_concurrency: u32,
     pub write_concurrency: u32,
+    /// Of those.
+    pub read_parts_in_flight: u32,
+    pub write_parts_in_flight: u32,
+    /// Answers that asked to slow down, since the start.
+    pub throttled: u64,
     /// What is wrong with it now.
     pub problem: Option<String>,
 }

@@ -7,11 +7,11 @@ use causeway_proto::v1;
 use futures::Stream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::{TcpConnectInfo, UdsConnectInfo};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use super::access::Admitted;
 use super::convert::{self, Invalid};
 use super::engine::Engine;
 use super::{act, images, submit, watch};
@@ -20,7 +20,7 @@ use crate::ledger::{Filter, Ledger, Page};
 use crate::model::{Change, Job, JobId, JobState};
 
 /// Watches at once, all clients together.
-const WATCHES_MAX: usize = 64;
+const WATCHES_MAX: usize = 1024;
 /// Dry runs and the like at once: each asks the sides.
 const DRY_RUNS_MAX: usize = 16;
 /// Jobs a page where a request does not say.
@@ -123,6 +123,13 @@ impl Service {
         v1::ListResponse { jobs, next_page_token }
     }
 
+    /// A line of the audit log about what is no job. It is no reason to refuse what was done.
+    fn remark(&self, event: &str, actor: &str, details: &[(&str, String)]) {
+        if let Err(error) = self.ledger.remark(event, actor, details) {
+            tracing::error!(%error, event, actor, "a change is not in the audit log");
+        }
+    }
+
     fn get_job(&self, request: &v1::GetRequest) -> Result<v1::GetResponse, Status> {
         let job = self.job(&request.job_id)?;
         let parts = if request.with_parts {
@@ -155,6 +162,12 @@ impl Service {
         let changed = self.engine.set_limits(&remote, change, request.persist, actor).await;
         let limits = changed.map_err(|refused| convert::limits_refused(&remote, &refused))?;
         tracing::info!(%remote, limits = ?limits.limits, actor, persist = request.persist, "limits changed");
+        // What is persisted is a setting, which has its line.
+        if !request.persist {
+            let in_force = serde_json::to_string(&limits.limits).unwrap_or_default();
+            let details = [("remote", remote.to_string()), ("limits", in_force)];
+            self.remark("limits", actor, &details);
+        }
         Ok(v1::GetLimitsResponse { remotes: vec![convert::limits(&remote, limits)] })
     }
 
@@ -179,6 +192,7 @@ impl Service {
             remotes: status.remotes.into_iter().map(convert::remote_status).collect(),
             started_at: Some(convert::timestamp(status.started_at)),
             data_dir: status.data_dir.display().to_string(),
+            webhooks: status.webhooks.into_iter().map(convert::webhook_status).collect(),
         }
     }
 
@@ -190,6 +204,7 @@ impl Service {
             self.health.set_service_status(service, health).await;
         }
         tracing::info!(draining, jobs_running, actor, "drain was asked for");
+        self.remark("drain", actor, &[("draining", draining.to_string())]);
         v1::DrainResponse { draining, jobs_running }
     }
 }
@@ -208,23 +223,17 @@ fn page_size(asked: u32) -> Result<usize, Invalid> {
     }
 }
 
-/// Who asks, as far as the transport proves it.
-fn actor<T>(request: &Request<T>) -> String {
-    let extensions = request.extensions();
-    let uid = extensions.get::<UdsConnectInfo>().and_then(|info| info.peer_cred);
-    let peer = extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
-    match (uid, peer) {
-        (Some(peer), _) => format!("uid:{}", peer.uid()),
-        (None, Some(peer)) => format!("tcp:{peer}"),
-        (None, None) => "unknown".to_owned(),
-    }
+/// Who asks, as the gate admitted it.
+fn admitted<T>(request: &Request<T>) -> Result<Admitted, Status> {
+    let admitted = request.extensions().get::<Admitted>().cloned();
+    admitted.ok_or_else(|| Status::internal("a request came past the gate"))
 }
 
 type Acted = Result<Response<v1::ActionResponse>, Status>;
 
 impl Service {
     async fn act(&self, request: Request<v1::ActionRequest>, change: Change) -> Acted {
-        let actor = actor(&request);
+        let Admitted { actor, .. } = admitted(&request)?;
         let selection = request.into_inner().selection;
         act::act(self, selection, change, &actor).await.map(Response::new)
     }
@@ -240,24 +249,24 @@ impl v1::control_server::Control for Service {
         &self,
         request: Request<v1::SubmitRequest>,
     ) -> Result<Response<v1::SubmitResponse>, Status> {
-        let actor = actor(&request);
-        submit::one(self, request.into_inner(), &actor).await.map(Response::new)
+        let by = admitted(&request)?;
+        submit::one(self, request.into_inner(), &by).await.map(Response::new)
     }
 
     async fn submit_many(
         &self,
         request: Request<Streaming<v1::SubmitManyRequest>>,
     ) -> Result<Response<Self::SubmitManyStream>, Status> {
-        let actor = actor(&request);
-        Ok(Response::new(submit::many(self, request.into_inner(), actor)))
+        let by = admitted(&request)?;
+        Ok(Response::new(submit::many(self, request.into_inner(), by)))
     }
 
     async fn submit_prefix(
         &self,
         request: Request<v1::SubmitPrefixRequest>,
     ) -> Result<Response<Self::SubmitPrefixStream>, Status> {
-        let actor = actor(&request);
-        submit::prefix(self, request.into_inner(), actor).await.map(Response::new)
+        let by = admitted(&request)?;
+        submit::prefix(self, request.into_inner(), by).await.map(Response::new)
     }
 
     async fn get(
@@ -278,7 +287,8 @@ impl v1::control_server::Control for Service {
         &self,
         request: Request<v1::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        watch::watch(self, request.into_inner()).map(Response::new)
+        let Admitted { caller, .. } = admitted(&request)?;
+        watch::watch(self, request.into_inner(), caller).map(Response::new)
     }
 
     async fn pause(&self, request: Request<v1::ActionRequest>) -> Acted {
@@ -298,7 +308,7 @@ impl v1::control_server::Control for Service {
     }
 
     async fn reprioritize(&self, request: Request<v1::ReprioritizeRequest>) -> Acted {
-        let actor = actor(&request);
+        let Admitted { actor, .. } = admitted(&request)?;
         let v1::ReprioritizeRequest { selection, priority } = request.into_inner();
         let change = Change::Reprioritize(convert::priority(priority)?);
         act::act(self, selection, change, &actor).await.map(Response::new)
@@ -316,7 +326,7 @@ impl v1::control_server::Control for Service {
         &self,
         request: Request<v1::SetLimitsRequest>,
     ) -> Result<Response<v1::GetLimitsResponse>, Status> {
-        let actor = actor(&request);
+        let Admitted { actor, .. } = admitted(&request)?;
         self.change_limits(request.into_inner(), &actor).await.map(Response::new)
     }
 
@@ -331,7 +341,7 @@ impl v1::control_server::Control for Service {
         &self,
         request: Request<v1::RollbackAliasRequest>,
     ) -> Result<Response<v1::RollbackAliasResponse>, Status> {
-        let actor = actor(&request);
+        let Admitted { actor, .. } = admitted(&request)?;
         images::roll_back_alias(self, request.get_ref(), &actor).await.map(Response::new)
     }
 
@@ -360,7 +370,7 @@ impl v1::control_server::Control for Service {
         &self,
         request: Request<v1::DrainRequest>,
     ) -> Result<Response<v1::DrainResponse>, Status> {
-        let actor = actor(&request);
+        let Admitted { actor, .. } = admitted(&request)?;
         Ok(Response::new(self.drain_or_not(request.get_ref().undo, &actor).await))
     }
 }

@@ -10,6 +10,7 @@ use causeway_proto::v1::submit_many_response::Outcome;
 use futures::{Stream, StreamExt as _, stream};
 use tonic::Status;
 
+use super::access::Admitted;
 use super::convert::{self, Prefix};
 use super::service::{Answers, Service};
 use crate::base::{chain, clock};
@@ -22,15 +23,15 @@ const WRITTEN_AT_ONCE_MAX: usize = 256;
 pub(super) async fn one(
     service: &Service,
     request: v1::SubmitRequest,
-    actor: &str,
+    by: &Admitted,
 ) -> Result<v1::SubmitResponse, Status> {
     let dry_run = request.dry_run;
     let submission = convert::submission(request, service.engine.defaults(), clock::now())?;
-    accept(service, submission, dry_run, actor).await
+    accept(service, submission, dry_run, by).await
 }
 
 /// Takes each line as it comes and answers them in their order.
-pub(super) fn many<S>(service: &Service, lines: S, actor: String) -> Answers<v1::SubmitManyResponse>
+pub(super) fn many<S>(service: &Service, lines: S, by: Admitted) -> Answers<v1::SubmitManyResponse>
 where
     S: Stream<Item = Result<v1::SubmitManyRequest, Status>> + Send + 'static,
 {
@@ -40,10 +41,10 @@ where
     let answers = lines
         .take_until(stop.cancelled_owned())
         .map(move |line| {
-            let (service, actor) = (service.clone(), actor.clone());
+            let (service, by) = (service.clone(), by.clone());
             async move {
                 let v1::SubmitManyRequest { line, request } = line?;
-                let taken = one(&service, request.unwrap_or_default(), &actor).await;
+                let taken = one(&service, request.unwrap_or_default(), &by).await;
                 Ok(answer(line, taken))
             }
         })
@@ -60,7 +61,7 @@ where
 pub(super) async fn prefix(
     service: &Service,
     request: v1::SubmitPrefixRequest,
-    actor: String,
+    by: Admitted,
 ) -> Result<Answers<v1::SubmitManyResponse>, Status> {
     let asked = request.request.unwrap_or_default();
     let dry_run = asked.dry_run;
@@ -70,11 +71,11 @@ pub(super) async fn prefix(
     let answers = keys(service.clone(), prefix.clone())
         .enumerate()
         .map(move |(at, key)| {
-            let (service, actor, prefix) = (service.clone(), actor.clone(), prefix.clone());
+            let (service, by, prefix) = (service.clone(), by.clone(), prefix.clone());
             async move {
                 let key = key?;
                 let taken = match prefix.submission(&key) {
-                    Ok(submission) => accept(&service, submission, dry_run, &actor).await,
+                    Ok(submission) => accept(&service, submission, dry_run, &by).await,
                     Err(invalid) => Err(invalid.into()),
                 };
                 let named = taken.map_err(|fault| of_object(&prefix, &key, &fault));
@@ -156,13 +157,14 @@ async fn accept(
     service: &Service,
     submission: Submission,
     dry_run: bool,
-    actor: &str,
+    by: &Admitted,
 ) -> Result<v1::SubmitResponse, Status> {
+    by.caller.submission().await;
     check(service, &submission, dry_run).await?;
     if dry_run {
         return plan(service, &submission).await;
     }
-    let submitted = service.ledger.submit(submission, actor).await?;
+    let submitted = service.ledger.submit(submission, &by.actor).await?;
     Ok(v1::SubmitResponse {
         job: Some(service.show(&submitted.job)),
         existed: submitted.existed,

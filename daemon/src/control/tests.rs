@@ -3,6 +3,8 @@
 mod acting;
 mod harness;
 mod listing;
+mod pki;
+mod secured;
 mod serving;
 mod submitting;
 mod watching;

@@ -9,7 +9,8 @@
 //! - A job is never shown older than it was shown before on the same stream.
 //! - What is shown before the end of the snapshot has no cursor: who resumed there would miss the
 //!   rest of the snapshot.
-//! - The task ends when the client leaves, when the daemon stops, or with an error that it tells.
+//! - The task ends when the client leaves, when the daemon stops, or with an error that it tells. A client
+//!   that reads nothing for a minute is cut off, connection and all: it cannot be told.
 
 mod snapshot;
 
@@ -20,11 +21,12 @@ use std::time::Duration;
 use causeway_proto::v1;
 use causeway_proto::v1::watch_event::Event as Shown;
 use futures::{StreamExt as _, stream};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
+use super::access::Caller;
 use super::convert::{self, Invalid};
 use super::service::{Answers, Service};
 use super::submit::stopping_status;
@@ -37,6 +39,9 @@ const EVENTS_UNSENT_MAX: usize = 64;
 const EVENTS_READ_MAX: usize = 256;
 const PROGRESS_PERIOD: Duration = Duration::from_millis(500);
 
+/// For which a client may read nothing. One that is stopped comes again by its cursor.
+const UNREAD: Duration = Duration::from_secs(60);
+
 /// Starts to follow what the request asks for.
 ///
 /// # Errors
@@ -44,12 +49,17 @@ const PROGRESS_PERIOD: Duration = Duration::from_millis(500);
 pub(super) fn watch(
     service: &Service,
     request: v1::WatchRequest,
+    caller: Caller,
 ) -> Result<Answers<v1::WatchEvent>, Status> {
     let start = start(&request.cursor)?;
     let watched = Watched::new(service, request)?;
-    let permit = Arc::clone(&service.watches).try_acquire_owned().map_err(|_| {
-        Status::resource_exhausted("too many watches are open: end one, or come again later")
-    })?;
+    let permit = |watches: &Arc<Semaphore>, whose: &str| {
+        Arc::clone(watches).try_acquire_owned().map_err(|_| {
+            let message = format!("too many watches are open{whose}: end one, or come again later");
+            Status::resource_exhausted(message)
+        })
+    };
+    let permits = [permit(caller.watches(), " on this connection")?, permit(&service.watches, "")?];
     let (unsent, events) = mpsc::channel(EVENTS_UNSENT_MAX);
     let watcher = Watcher {
         newest: service.ledger.subscribe(),
@@ -58,7 +68,8 @@ pub(super) fn watch(
         unsent,
         position: 0,
         running: BTreeMap::new(),
-        _permit: permit,
+        caller,
+        _permits: permits,
     };
     let task = tokio::spawn(watcher.run(start));
     // The reason of the end follows the last event, however slowly that is read.
@@ -140,7 +151,8 @@ struct Watcher {
     position: u64,
     /// The watched jobs that run, with the progress that was sent last.
     running: BTreeMap<JobId, Option<v1::Progress>>,
-    _permit: OwnedSemaphorePermit,
+    caller: Caller,
+    _permits: [OwnedSemaphorePermit; 2],
 }
 
 impl Watcher {
@@ -264,6 +276,11 @@ impl Watcher {
         tokio::select! {
             () = self.service.stop.cancelled() => Err(End::Stopping),
             sent = self.unsent.send(event) => sent.map_err(|_| End::Left),
+            () = tokio::time::sleep(UNREAD) => {
+                tracing::info!("a client that does not read its watch is cut off");
+                self.caller.cut();
+                Err(End::Left)
+            }
         }
     }
 }

@@ -13,12 +13,13 @@
 
 use std::ops::Bound;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::audit::Entry;
 use super::events::Ring;
 use super::flush::{Flusher, Ticket};
+use super::notices::Notices;
 use super::seal::StateCounts;
 use super::store::{self, Store, Table, Writes};
 use super::{Counts, Error, Tuning, key, record, space};
@@ -124,6 +125,7 @@ pub(super) struct Desk {
     pub(super) flusher: Flusher,
     pub(super) tuning: Tuning,
     pub(super) events: Ring,
+    pub(super) notices: Mutex<Notices>,
     /// Jobs in each state, in the order of [`JobState::ALL`].
     states: [AtomicU64; JobState::ALL.len()],
 }
@@ -135,10 +137,12 @@ impl Desk {
         flusher: Flusher,
         tuning: Tuning,
         states: StateCounts,
+        notices: Notices,
     ) -> Self {
         let states = states.map(AtomicU64::new);
         let events = Ring::new(tuning.events_kept, tuning.events_bytes);
-        Self { dir, store, flusher, tuning, events, states }
+        let notices = Mutex::new(notices);
+        Self { dir, store, flusher, tuning, events, notices, states }
     }
 
     /// The job, which must exist.
@@ -162,12 +166,17 @@ impl Desk {
         if event.is_some() {
             put_cursor(&mut writes, cursor)?;
         }
+        let told = match (&event, moved) {
+            (Some((job, _)), Some((before, after))) => self.notices().rows(job, before, after)?,
+            _ => Vec::new(),
+        };
         let mut texts = Vec::with_capacity(entries.len());
         for (entry, seq) in entries.iter_mut().zip(book.seq + 1..) {
             entry.seq = seq;
             texts.push(entry.text()?);
         }
         // From here on nothing fails.
+        self.notices().take(&mut writes, cursor, told, self.tuning.notices_max);
         book.seq = texts.last().map_or(book.seq, |last| last.seq);
         book.cursor = cursor;
         book.last_token = token.unwrap_or(book.last_token);

@@ -33,6 +33,12 @@ pub enum Error {
     /// A person has to look at the disk or at the rights. Take no new work until then.
     #[error("{} cannot be written", dir.display())]
     NotWritable { dir: PathBuf, source: io::Error },
+    /// A person has to judge who has read or changed it.
+    #[error(
+        "{} has the mode {mode:04o}, so that others can reach what is the daemon's alone: look who has, \
+         then chmod -R go= {}", path.display(), path.display()
+    )]
+    NotPrivate { path: PathBuf, mode: u32 },
     /// The data is of another version of the daemon: run that one.
     #[error("the ledger has schema {found}, and this daemon knows only {known}")]
     Schema { found: u32, known: u32 },
@@ -92,6 +98,7 @@ impl Error {
             | Self::AlreadyOpen { .. }
             | Self::NoSpace { .. }
             | Self::NotWritable { .. }
+            | Self::NotPrivate { .. }
             | Self::Schema { .. }
             | Self::Audit(_)
             | Self::Chain { .. }

@@ -49,14 +49,10 @@ impl<'a> Replay<'a> {
     }
 
     fn submitted(&mut self, id: JobId, entry: &Entry) -> Result<(), Error> {
-        let mut query = None;
-        if entry.field::<String>("secret")?.is_some() {
-            query = self.secrets.read(id)?;
-            if query.is_none() {
-                self.bare.insert(id);
-            }
+        if entry.field::<String>("secret")?.is_some() && self.secrets.read(id)?.is_none() {
+            self.bare.insert(id);
         }
-        let submission = entry.submission(query.as_deref())?;
+        let submission = entry.submission()?;
         let mut draft = Draft::default();
         if let Some(used) = &submission.idempotency_key {
             let spec =

@@ -1,9 +1,10 @@
-//! The one secret that a job needs and the audit log must not hold: the query of a presigned source. It
-//! is kept in a file of its own, named by the job, which only the daemon's user can read.
+//! The one secret that a job needs: the query of a presigned source. Neither the database nor the audit log
+//! holds it. It is kept in a file of its own, named by the job, which only the daemon's user can read.
 //!
 //! # Crash consistency
-//! The file is on disk before the audit line that refers to it. It is removed once the job is over; a
-//! crash in between leaves a file that the next start removes.
+//! The file is on disk before the audit line that refers to it. It is removed once nobody can need it: the
+//! job has succeeded, or it ended otherwise, so that it may be retried, and the URL's time is over. A crash in
+//! between leaves a file that the next start removes.
 //!
 //! # Invariants
 //! - Between the moment that a secret is written and the one in which its job is entered nobody removes it,
@@ -16,7 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Error, store};
-use crate::model::{Address, JobId, TransferSpec};
+use crate::base::clock;
+use crate::model::{Address, Job, JobId, JobState, PresignedUrl, TransferSpec};
 
 /// The directory's name in the data directory.
 pub(super) const DIR: &str = "secrets";
@@ -25,11 +27,26 @@ pub(super) const DIR: &str = "secrets";
 pub(super) fn of(spec: Option<&TransferSpec>) -> Option<&str> {
     match &spec?.source {
         Address::Object(_) => None,
-        Address::Presigned(url) => url.expose().query(),
+        Address::Presigned(url) => url.secret(),
     }
 }
 
-/// The secrets of the jobs that are not over.
+/// Leaves the secret of this transfer out: no job holds it.
+pub(super) fn leave_out(spec: &mut TransferSpec) {
+    if let Address::Presigned(url) = &mut spec.source {
+        *url = url.without_secret();
+    }
+}
+
+/// The presigned source of this transfer; `None` where it has another one.
+pub(super) fn presigned(spec: Option<&TransferSpec>) -> Option<&PresignedUrl> {
+    match &spec?.source {
+        Address::Object(_) => None,
+        Address::Presigned(url) => Some(url),
+    }
+}
+
+/// The secrets of the jobs that may need them.
 #[derive(Debug, Clone)]
 pub(super) struct Secrets {
     dir: PathBuf,
@@ -103,11 +120,28 @@ impl Secrets {
         }
     }
 
-    /// Removes the job's secret if `is_over`, asked while no change that needs the secret can begin. Where
-    /// one is on its way, whoever makes it settles after it.
-    pub(super) fn settle(&self, id: JobId, is_over: impl FnOnce() -> bool) {
+    /// Whether the job's secret may be needed yet.
+    pub(super) fn is_needed_by(&self, job: &Job) -> bool {
+        match job.state {
+            JobState::Queued | JobState::Running | JobState::Paused => true,
+            JobState::Failed | JobState::Cancelled => !self.is_worthless(job),
+            JobState::Succeeded => false,
+        }
+    }
+
+    /// Whether the URL's time is over, as it says itself.
+    fn is_worthless(&self, job: &Job) -> bool {
+        let url = presigned(job.spec.as_ref());
+        let kept = self.read(job.id).ok().flatten();
+        let whole = url.zip(kept).map(|(url, secret)| url.with_secret(&secret));
+        whole.and_then(|url| url.expires_at()).is_some_and(|end| end <= clock::now())
+    }
+
+    /// Removes the job's secret unless it `is_needed`, asked while no change that needs the secret can begin.
+    /// Where one is on its way, whoever makes it settles after it.
+    pub(super) fn settle(&self, id: JobId, is_needed: impl FnOnce() -> bool) {
         let entering = self.lock();
-        if !entering.contains(&id) && is_over() {
+        if !entering.contains(&id) && !is_needed() {
             self.forget(id);
         }
     }

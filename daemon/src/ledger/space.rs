@@ -17,6 +17,14 @@ pub(super) const FREE_BYTES_MIN: u64 = 64 << 20;
 /// anew; one that stops before it goes on once there is room.
 pub(super) const RESERVE_BYTES: u64 = 16 << 20;
 
+/// The room on a file system, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What we may still write.
+    pub free: u64,
+    pub size: u64,
+}
+
 /// Fails where less than `floor` bytes are free in `dir`, or where a small write does not get to
 /// the disk. Blocks.
 pub(super) fn check(dir: &Path, floor: u64) -> Result<(), Error> {
@@ -26,16 +34,22 @@ pub(super) fn check(dir: &Path, floor: u64) -> Result<(), Error> {
 
 /// Fails where less than `floor` bytes are free in `dir`. Takes about a microsecond.
 pub(super) fn check_free(dir: &Path, floor: u64) -> Result<(), Error> {
-    let found = statvfs(dir).map_err(|errno| Error::NotWritable {
-        dir: dir.to_owned(),
-        source: io::Error::from(errno),
-    })?;
-    let free = found.blocks_available().saturating_mul(found.fragment_size());
+    let Space { free, .. } = of(dir)?;
     if free < floor {
         let (free, floor) = (ByteCount(free), ByteCount(floor));
         return Err(Error::NoSpace { dir: dir.to_owned(), free, floor });
     }
     Ok(())
+}
+
+/// The room on the file system of `dir`. Takes about a microsecond.
+pub(super) fn of(dir: &Path) -> Result<Space, Error> {
+    let found = statvfs(dir).map_err(|errno| Error::NotWritable {
+        dir: dir.to_owned(),
+        source: io::Error::from(errno),
+    })?;
+    let bytes = |blocks: u64| blocks.saturating_mul(found.fragment_size());
+    Ok(Space { free: bytes(found.blocks_available()), size: bytes(found.blocks()) })
 }
 
 /// One file that stays, so that checking again and again leaves nothing behind.

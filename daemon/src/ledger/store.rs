@@ -1,4 +1,4 @@
-//! The database: ten sled trees under one transaction, and the only place that knows sled's ways.
+//! The database: eleven sled trees under one transaction, and the only place that knows sled's ways.
 //!
 //! # Crash consistency
 //! A [`Writes`] is [`staged`](super::staged) first, and recovered whole or not at all: all that is staged
@@ -32,17 +32,12 @@ use serde::de::DeserializeOwned;
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional as _};
 
 use super::staged::Staged;
-use super::{Error, key, record, seal};
+use super::{Error, key, record, schema, seal};
 use crate::model::{Job, JobId};
 
 /// The daemon as a whole stays below 160 MiB resident. sled's page table comes on top of this, at
 /// about 50 MiB for 200,000 jobs; four times the cache made nothing faster.
 const CACHE_BYTES: u64 = 16 << 20;
-/// 5 has image jobs, which 4 could not read.
-const SCHEMA: u32 = 5;
-/// The oldest whose records are read as they are; it becomes this one.
-const SCHEMA_READ_MIN: u32 = 4;
-const SCHEMA_KEY: &str = "schema";
 const SEAL_KEY: &[u8] = b"seal";
 /// A daemon that is being restarted may find the lock of the one before it for a moment.
 const LOCK_TRIES: u32 = 10;
@@ -71,10 +66,12 @@ pub(super) enum Table {
     Meta,
     /// id -> an upload that the job asked for, and whose request may not have landed yet.
     Asked,
+    /// The event's cursor and a webhook's name -> what it is to be told.
+    Notices,
 }
 
 impl Table {
-    pub(super) const COUNT: usize = 10;
+    pub(super) const COUNT: usize = 11;
     const ALL: [(Self, &'static str); Self::COUNT] = [
         (Self::Jobs, "jobs"),
         (Self::States, "states"),
@@ -86,6 +83,7 @@ impl Table {
         (Self::Outbox, "outbox"),
         (Self::Meta, "meta"),
         (Self::Asked, "asked"),
+        (Self::Notices, "notices"),
     ];
 
     /// Every table.
@@ -145,7 +143,7 @@ impl Store {
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(not_writable)?;
         let store = Self { trees, db, file, seal: Mutex::default(), staged: Mutex::default() };
         let prepared = caught(|| {
-            store.check_schema()?;
+            schema::check(&store)?;
             let seal = store.read_seal()?;
             *store.seal() = seal;
             // A predecessor that was killed may have left what is recovered in the page cache only.
@@ -173,26 +171,6 @@ impl Store {
     /// Plain data that every holder leaves whole.
     fn seal(&self) -> MutexGuard<'_, u128> {
         self.seal.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn check_schema(&self) -> Result<(), Error> {
-        let found: Option<u32> =
-            self.read(Table::Meta, SCHEMA_KEY.as_bytes(), || "schema".into())?;
-        match found {
-            Some(SCHEMA) => Ok(()),
-            Some(SCHEMA_READ_MIN..SCHEMA) => self.write_schema(),
-            Some(found) => Err(Error::Schema { found, known: SCHEMA }),
-            None if self.tree(Table::Jobs).is_empty() => self.write_schema(),
-            None => Err(Error::corrupt("there are jobs, but no schema version")),
-        }
-    }
-
-    fn write_schema(&self) -> Result<(), Error> {
-        let mut writes = Writes::default();
-        let value = record::encode(&SCHEMA, || "schema".into())?;
-        writes.put(Table::Meta, SCHEMA_KEY.as_bytes(), value);
-        self.stage(writes);
-        self.commit()
     }
 
     /// For range scans of what is committed.

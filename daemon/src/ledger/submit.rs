@@ -7,7 +7,7 @@ use super::book::Draft;
 use super::flush::Ticket;
 use super::secret::Entering;
 use super::store::{self, Table};
-use super::{Error, Ledger, answered, clock, integrity, is_over, key, secret};
+use super::{Error, Ledger, answered, clock, integrity, key, secret};
 use crate::model::{Job, JobId, Submission};
 
 /// A submission that is durable.
@@ -62,23 +62,32 @@ impl Ledger {
         Ok(entering)
     }
 
-    /// Removes the job's secret, after a change of it with this outcome, if no work is left that needs it.
+    /// The query of the job's presigned source, for whoever works on it; `None` where it has none, or it is not
+    /// kept any more. Blocks for a moment.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn secret(&self, id: JobId) -> Result<Option<String>, Error> {
+        self.inner.secrets.read(id)
+    }
+
+    /// Removes the job's secret, after a change of it with this outcome, if nobody can need it.
     pub(super) fn settle_secret<T>(&self, id: JobId, outcome: &Result<T, Error>) {
         // What is in memory is not what the next process will find on disk.
         if outcome.as_ref().is_err_and(Error::is_of_storage) {
             return;
         }
         self.inner.secrets.settle(id, || match self.get(id) {
-            Ok(job) => is_over(&job) && secret::of(job.spec.as_ref()).is_some(),
-            Err(Error::NoSuchJob(_)) => true,
+            Ok(job) => self.inner.secrets.is_needed_by(&job),
+            Err(Error::NoSuchJob(_)) => false,
             // Nothing is known of the job, so nothing is thrown away.
-            Err(_) => false,
+            Err(_) => true,
         });
     }
 
     fn enter_submission(
         &self,
-        submission: Submission,
+        mut submission: Submission,
         reserved: Option<JobId>,
         actor: &str,
     ) -> Result<(Submitted, Ticket), Error> {
@@ -108,6 +117,9 @@ impl Ledger {
             store::put(&mut draft.writes, Table::Keys, key.as_bytes(), &used, what)?;
         }
         draft.audit(entry);
+        if let Some(spec) = &mut submission.spec {
+            secret::leave_out(spec);
+        }
         let job = Job::submitted(id, submission, actor.to_owned(), now);
         draft.job(None, &job)?;
         let ticket = desk.enter(&mut book, draft)?;
@@ -116,12 +128,15 @@ impl Ledger {
     }
 }
 
-/// What tells one specification from another: of a transfer its spec alone, as it has always been.
+/// What tells one specification from another: of a transfer its spec alone, as it has always been, and the
+/// query of a presigned source, which can name a version.
 fn fingerprint(submission: &Submission) -> Result<String, Error> {
     let json = match &submission.image {
         None => serde_json::to_vec(&submission.spec),
         Some(image) => serde_json::to_vec(&(image, &submission.spec)),
     };
-    let json = json.map_err(|error| Error::corrupt(format!("the spec has no JSON: {error}")))?;
-    Ok(hex::encode(integrity::blake3(&json)))
+    let mut text =
+        json.map_err(|error| Error::corrupt(format!("the spec has no JSON: {error}")))?;
+    text.extend(secret::of(submission.spec.as_ref()).unwrap_or_default().as_bytes());
+    Ok(hex::encode(integrity::blake3(&text)))
 }

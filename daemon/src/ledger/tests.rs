@@ -3,6 +3,8 @@
 mod audited;
 mod crash;
 mod durable;
+mod kept;
+mod notices;
 mod queue;
 mod reading;
 mod rebuilt;
@@ -14,6 +16,7 @@ use std::sync::Condvar;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::store::Table;
 use super::*;
 use crate::base::{Measure, NoObserver, Observe, Room};
 use crate::model::{
@@ -200,6 +203,12 @@ fn seal_publish_succeed(job: &Job) -> [Change; 3] {
 fn keys(ledger: &Ledger, table: Table) -> Vec<Vec<u8>> {
     let tree = ledger.inner.desk.store.tree(table);
     tree.iter().keys().map(|key| key.expect("the disk works").to_vec()).collect()
+}
+
+fn jobs(ledger: &Ledger) -> Vec<Job> {
+    let ids = keys(ledger, Table::Jobs);
+    let job = |id: &Vec<u8>| ledger.get(key::id(id).expect("an id")).expect("a whole record");
+    ids.iter().map(job).collect()
 }
 
 /// Every job and every index, against each other.

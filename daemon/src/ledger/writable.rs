@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Error, Ledger, space};
+use super::{Error, Ledger, Space, space};
 
 const GOOD_FOR: Duration = Duration::from_secs(1);
 /// Between two looks at a disk under a database that failed.
@@ -40,6 +40,15 @@ impl Ledger {
         *cache.lock().unwrap_or_else(PoisonError::into_inner) =
             Some((Instant::now(), answer.clone()));
         answer
+    }
+
+    /// The room where the ledger is, and whether it suffices for new work in a ledger that has not failed.
+    /// As far as that can be told without a write; for scrapes.
+    pub fn room(&self) -> (Option<Space>, bool) {
+        let desk = &self.inner.desk;
+        let space = space::of(&desk.dir).ok();
+        let enough = space.is_some_and(|space| space.free >= desk.tuning.free_bytes_min);
+        (space, enough && desk.flusher.admit().is_ok())
     }
 
     /// Completes once the database has failed for good and its disk takes writes again: it can be opened

@@ -170,16 +170,44 @@ pub(super) fn shown(text: &str) -> String {
     text.chars().take(120).collect()
 }
 
-/// A presigned `https://` URL. It is a secret: whoever holds it can read the object, so its query is
-/// never printed. Serialized whole, for the ledger alone.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What stands for the query where it is left out.
+const REDACTED: &str = "REDACTED";
+
+/// A presigned `https://` URL. Its query is a secret, since whoever holds it can read the object: it is neither
+/// printed nor serialized. Read back, such a URL is without it, until [`PresignedUrl::with_secret`].
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(transparent)]
 pub struct PresignedUrl(Url);
+
+impl Serialize for PresignedUrl {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 impl PresignedUrl {
     /// The whole URL, signature included. For the request alone.
     pub fn expose(&self) -> &Url {
         &self.0
+    }
+
+    /// The query; `None` where there is none, or it was left out.
+    pub fn secret(&self) -> Option<&str> {
+        self.0.query().filter(|query| *query != REDACTED)
+    }
+
+    /// The same with its query left out.
+    #[must_use]
+    pub fn without_secret(&self) -> Self {
+        if self.0.query().is_some() { self.with_secret(REDACTED) } else { self.clone() }
+    }
+
+    /// The same with this query.
+    #[must_use]
+    pub fn with_secret(&self, secret: &str) -> Self {
+        let mut url = self.0.clone();
+        url.set_query(Some(secret));
+        Self(url)
     }
 
     /// The path's last segment: the name to give the object below a target prefix.
@@ -226,6 +254,9 @@ impl FromStr for PresignedUrl {
         if url.host_str().is_none() {
             return Err(NotAnAddress::Url("it names no host"));
         }
+        if url.query() == Some(REDACTED) {
+            return Err(NotAnAddress::Url("its signature is left out, as causeway shows it"));
+        }
         Ok(Self(url))
     }
 }
@@ -238,7 +269,7 @@ impl fmt::Display for PresignedUrl {
             write!(f, ":{port}")?;
         }
         f.write_str(self.0.path())?;
-        if self.0.query().is_some() { f.write_str("?REDACTED") } else { Ok(()) }
+        if self.0.query().is_some() { write!(f, "?{REDACTED}") } else { Ok(()) }
     }
 }
 

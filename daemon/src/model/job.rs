@@ -14,6 +14,8 @@
 //! they survive a crash. A job that holds an upload at the target is cancelled by a worker too: it
 //! goes back into the queue with the intent, ahead of all others.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -50,6 +52,9 @@ pub enum JobKind {
 }
 
 impl JobKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Transfer, Self::Store, Self::Restore, Self::Migrate];
+
     /// The word used in the API and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -137,7 +142,11 @@ pub enum WaitReason {
 }
 
 impl WaitReason {
-    /// The word used in the API.
+    /// Every reason.
+    pub const ALL: [Self; 5] =
+        [Self::Rate, Self::Quota, Self::Credentials, Self::Retry, Self::Schedule];
+
+    /// The word used in the API and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rate => "rate",
@@ -157,6 +166,13 @@ pub struct Wait {
     pub detail: String,
 }
 
+impl Wait {
+    /// Whether it is right that nothing moves. What failed and is tried again ought to move.
+    pub fn explains_rest(&self) -> bool {
+        self.reason != WaitReason::Retry
+    }
+}
+
 /// A running job as it stands this second. Live, not durable: the ledger's job says the rest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Live {
@@ -169,6 +185,9 @@ pub struct Live {
     pub parts_active: Vec<(PartNumber, u32)>,
     /// How far EC2 is with what it does now, 0 to 100.
     pub percent: Option<u8>,
+    /// How long no byte has moved although nothing holds the job back but, at most, a failure that is
+    /// tried again: zero while EC2 works, or a limit, quota, schedule or want of credentials is the reason.
+    pub idle: Duration,
 }
 
 /// What a person asked of a job and its worker has yet to do.
@@ -271,6 +290,9 @@ pub struct Job {
     pub labels: Labels,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// Webhooks that are told of it, besides those that are told of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<String>,
     /// Who submitted it.
     pub actor: String,
     pub submitted_at: Timestamp,
@@ -314,6 +336,7 @@ impl Job {
             priority: submission.priority,
             labels: submission.labels,
             idempotency_key: submission.idempotency_key,
+            notify: submission.notify,
             actor,
             submitted_at: now,
             started_at: None,

@@ -117,9 +117,29 @@ pub enum NoPlan {
 
 /// An object cut into parts of one size; the last may be smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Cut")]
 pub struct PartPlan {
     object_size: u64,
     part_size: u64,
+}
+
+/// A plan as it is read, before it is known to be one: that of no parts, or of parts of no bytes, is none.
+#[derive(Deserialize)]
+struct Cut {
+    object_size: u64,
+    part_size: u64,
+}
+
+impl TryFrom<Cut> for PartPlan {
+    type Error = NoPlan;
+
+    fn try_from(Cut { object_size, part_size }: Cut) -> Result<Self, NoPlan> {
+        if object_size > OBJECT_SIZE_MAX {
+            return Err(NoPlan::ObjectTooLarge(ByteCount(object_size)));
+        }
+        let part_size = Self::checked(object_size, part_size, least_part_size(object_size))?;
+        Ok(Self { object_size, part_size })
+    }
 }
 
 impl PartPlan {

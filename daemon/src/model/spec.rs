@@ -12,6 +12,7 @@ pub const TAGS_MAX: usize = 10;
 pub const LABELS_MAX: usize = 16;
 pub const PRIORITY_MAX: i32 = 100;
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+pub const NOTIFY_MAX: usize = 16;
 
 /// `key=value` pairs that people select jobs by.
 pub type Labels = BTreeMap<String, String>;
@@ -92,6 +93,9 @@ pub struct Submission {
     pub labels: Labels,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// Webhooks that are told of it, besides those that are told of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<String>,
 }
 
 impl Submission {
@@ -106,7 +110,8 @@ impl Submission {
     }
 
     fn of(spec: Option<TransferSpec>, image: Option<ImageSpec>) -> Self {
-        Self { spec, image, priority: 0, labels: Labels::new(), idempotency_key: None }
+        let (labels, notify) = (Labels::new(), Vec::new());
+        Self { spec, image, priority: 0, labels, idempotency_key: None, notify }
     }
 
     /// What a job of it does.

@@ -99,7 +99,7 @@ impl Job {
         let counted = !matches!(change, Change::Renew(_));
         let mut next = self.clone();
         next.change(change, now).map_err(|why| Illegal { change: name, why })?;
-        next.revision += u64::from(counted);
+        next.revision = next.revision.saturating_add(u64::from(counted));
         Ok(next)
     }
 

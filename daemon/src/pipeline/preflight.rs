@@ -216,7 +216,8 @@ impl Pipeline {
     ) -> Option<(Report, Found)> {
         let mut report = Report::new(Side::Source, PRESIGNED.parse().ok()?, until);
         let (pace, observer) = (Arc::clone(&self.presigned), Arc::clone(&self.observer));
-        if object::read_presigned(&mut report, url, pace, observer).await.is_err() {
+        let read = object::read_presigned(&mut report, url, pace, observer, &self.egress);
+        if read.await.is_err() {
             report.skipped("the rest", "not tried, for what failed above", "");
         }
         Some((report, Found::default()))

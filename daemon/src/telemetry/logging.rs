@@ -1,8 +1,13 @@
 //! The log: one line an event on standard error, with a filter that can be changed while running.
+//!
+//! # Invariants
+//! - Libraries say nothing below INFO, whatever the filter: what they debug are requests with their headers,
+//!   and those hold session tokens and signatures.
 
 use std::io::{self, IsTerminal as _};
 
-use tracing::Subscriber;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -67,7 +72,12 @@ where
         LogFormat::Json => lines.json().flatten_event(true).with_ansi(false).boxed(),
         LogFormat::Text => lines.with_ansi(colour).boxed(),
     };
+    let lines = lines.with_filter(filter_fn(may_be_said));
     Ok((tracing_subscriber::registry().with(filter).with(lines), ReloadHandle(handle)))
+}
+
+fn may_be_said(event: &Metadata<'_>) -> bool {
+    *event.level() <= Level::INFO || event.target().starts_with("causewayd")
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, Error> {

@@ -10,8 +10,8 @@ use prometheus::{
 
 use super::counters::ByDirection;
 use super::{Error, Snapshot, snapshot};
-use crate::base::{Measure, Observe};
-use crate::model::JobKind;
+use crate::base::{Direction, Measure, Observe};
+use crate::model::{FailureClass, JobKind};
 
 /// From a cached HEAD to a Complete of 10,000 parts.
 const REQUEST_BUCKETS: &[f64] =
@@ -22,6 +22,14 @@ const PART_BUCKETS: &[f64] =
 /// From an NVMe write to a disk in trouble.
 const FLUSH_BUCKETS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// The classes of failures that are tried again.
+const TRIED_AGAIN: [FailureClass; 4] = [
+    FailureClass::Transient,
+    FailureClass::Throttled,
+    FailureClass::Corrupt,
+    FailureClass::Credentials,
+];
 
 /// All that is counted. Cheap to record into, from any thread.
 #[derive(Debug)]
@@ -35,6 +43,7 @@ pub struct Metrics {
     flush_duration: Histogram,
     verification_failures: IntCounterVec,
     jobs_finished: IntCounterVec,
+    webhooks: IntCounterVec,
 }
 
 /// What is counted of requests and of waiting to send them.
@@ -126,6 +135,12 @@ impl Metrics {
                 "Jobs that came to their end.",
                 &["kind", "outcome"],
             )?,
+            webhooks: counters(
+                &registry,
+                "causeway_webhook_deliveries_total",
+                "Notices to webhooks by what became of them; failed ones are tried again.",
+                &["webhook", "outcome"],
+            )?,
             registry,
         };
         metrics.preset();
@@ -142,14 +157,36 @@ impl Metrics {
         Ok(TextEncoder::new().encode_to_string(&families)?)
     }
 
+    /// Answers of this remote that asked to slow down.
+    pub fn throttled(&self, remote: &str) -> u64 {
+        self.requests.throttled.with_label_values(&[remote]).get()
+    }
+
     /// Shows from the start, as 0, what alerts are made on: a counter that first appears as 1 has not
     /// increased in the eyes of `increase()`.
     fn preset(&self) {
-        for stage in ["source", "part", "sealing", "verifying"] {
+        for stage in ["part", "sealing", "verifying"] {
             self.verification_failures.with_label_values(&[stage]);
         }
-        for outcome in ["succeeded", "failed", "cancelled"] {
-            self.jobs_finished.with_label_values(&[JobKind::Transfer.as_str(), outcome]);
+        for kind in JobKind::ALL {
+            for outcome in ["succeeded", "failed", "cancelled"] {
+                self.jobs_finished.with_label_values(&[kind.as_str(), outcome]);
+            }
+        }
+    }
+
+    /// The same for a remote that is configured.
+    pub fn expect(&self, remote: &str) {
+        self.requests.throttled.with_label_values(&[remote]);
+        for class in TRIED_AGAIN {
+            self.requests.retries.with_label_values(&[remote, class.as_str()]);
+        }
+        for kind in ["read_bandwidth", "write_bandwidth", "requests"] {
+            self.requests.rate_wait.with_label_values(&[remote, kind]);
+        }
+        for direction in [Direction::Read, Direction::Write] {
+            self.bytes.with(remote, direction, |_| ());
+            self.parts_in_flight.with(remote, direction, |_| ());
         }
     }
 }
@@ -185,6 +222,9 @@ impl Observe for Metrics {
             }
             Measure::JobFinished { kind, outcome } => {
                 self.jobs_finished.with_label_values(&[kind, outcome]).inc();
+            }
+            Measure::Webhook { webhook, outcome, count } => {
+                self.webhooks.with_label_values(&[webhook, outcome]).inc_by(count);
             }
         }
     }

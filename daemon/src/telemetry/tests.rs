@@ -10,21 +10,29 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::base::{Direction, Measure, Observe as _};
-use crate::model::{FailureClass, JobId, JobState, Timestamp};
+use crate::base::{Direction, Limits, Measure, Observe as _};
+use crate::model::{Bandwidth, FailureClass, JobId, JobState, Timestamp, WaitReason};
 
-/// CONTRACT, section 6, without the image quotas.
+/// Every family: those of the contract, and those added since.
 const NAMES: &[(&str, &str)] = &[
+    ("causeway_bandwidth_limit_bytes_per_second", "gauge"),
     ("causeway_build_info", "gauge"),
     ("causeway_bytes_total", "counter"),
     ("causeway_concurrency_limit", "gauge"),
     ("causeway_credentials_expiry_timestamp_seconds", "gauge"),
+    ("causeway_data_dir_free_bytes", "gauge"),
+    ("causeway_data_dir_size_bytes", "gauge"),
+    ("causeway_draining", "gauge"),
+    ("causeway_image_quota_limit_gb", "gauge"),
     ("causeway_image_quota_used_gb", "gauge"),
     ("causeway_job_bytes_done", "gauge"),
     ("causeway_job_bytes_total", "gauge"),
+    ("causeway_job_idle_seconds", "gauge"),
     ("causeway_jobs", "gauge"),
     ("causeway_jobs_finished_total", "counter"),
+    ("causeway_jobs_waiting", "gauge"),
     ("causeway_ledger_flush_duration_seconds", "histogram"),
+    ("causeway_ledger_writable", "gauge"),
     ("causeway_memory_budget_bytes", "gauge"),
     ("causeway_memory_used_bytes", "gauge"),
     ("causeway_part_duration_seconds", "histogram"),
@@ -32,11 +40,17 @@ const NAMES: &[(&str, &str)] = &[
     ("causeway_queue_depth", "gauge"),
     ("causeway_queue_oldest_seconds", "gauge"),
     ("causeway_rate_limit_wait_seconds_total", "counter"),
+    ("causeway_remote_up", "gauge"),
+    ("causeway_requests_limit_per_second", "gauge"),
     ("causeway_retries_total", "counter"),
     ("causeway_s3_request_duration_seconds", "histogram"),
     ("causeway_s3_requests_total", "counter"),
+    ("causeway_schedule_paused", "gauge"),
+    ("causeway_start_timestamp_seconds", "gauge"),
     ("causeway_throttled_total", "counter"),
     ("causeway_verification_failures_total", "counter"),
+    ("causeway_webhook_deliveries_total", "counter"),
+    ("causeway_webhooks_pending", "gauge"),
 ];
 
 fn record_one_of_each(metrics: &Metrics) {
@@ -54,6 +68,7 @@ fn record_one_of_each(metrics: &Metrics) {
         Measure::LedgerFlush { elapsed },
         Measure::VerificationFailure { stage: "part" },
         Measure::JobFinished { kind: "transfer", outcome: "failed" },
+        Measure::Webhook { webhook: "ops", outcome: "dropped", count: 7 },
     ] {
         metrics.record(measure);
     }
@@ -70,14 +85,39 @@ fn snapshot() -> Snapshot {
         queue_oldest: Duration::from_millis(2500),
         memory_budget: 1 << 28,
         memory_used: 4096,
-        active_jobs: vec![JobBytes { job: job(), done: 10, total: Some(20) }],
+        started_at: Timestamp(1_767_326_000_000),
+        draining: true,
+        jobs_waiting: vec![(WaitReason::Quota, 3)],
+        data_dir: DataDir { space: Some((1 << 30, 1 << 40)), writable: true },
+        active_jobs: vec![JobProgress {
+            job: job(),
+            done: 10,
+            total: Some(20),
+            idle: Duration::from_millis(1500),
+        }],
+        remotes: vec![RemoteState {
+            name: "gov".into(),
+            up: false,
+            paused: true,
+            limits: Limits {
+                read_bandwidth: Some(Bandwidth(625_000_000)),
+                write_bandwidth: None,
+                requests_per_second: Some(2000),
+            },
+        }],
         concurrency_limits: vec![ConcurrencyLimit {
             remote: "gov".into(),
             direction: Direction::Read,
             parts: 64,
         }],
-        image_quotas: vec![QuotaUsed { remote: "gov".into(), kind: "restore", gb: 300 }],
+        image_quotas: vec![QuotaUsed {
+            remote: "gov".into(),
+            kind: "restore",
+            gb: 300,
+            limit_gb: 600,
+        }],
         credentials_expiry: vec![("gov".into(), Timestamp(1_767_326_645_500))],
+        webhooks_pending: vec![("ops".into(), 3)],
     }
 }
 
@@ -144,10 +184,60 @@ fn every_name_of_the_contract_is_exposed_with_its_type_and_labels() {
         ("causeway_concurrency_limit{direction=\"read\",remote=\"gov\"}", 64.0),
         ("causeway_credentials_expiry_timestamp_seconds{remote=\"gov\"}", 1_767_326_645.5),
         ("causeway_image_quota_used_gb{kind=\"restore\",remote=\"gov\"}", 300.0),
+        ("causeway_image_quota_limit_gb{kind=\"restore\",remote=\"gov\"}", 600.0),
+        ("causeway_start_timestamp_seconds", 1_767_326_000.0),
+        ("causeway_draining", 1.0),
+        ("causeway_ledger_writable", 1.0),
+        ("causeway_data_dir_free_bytes", 1_073_741_824.0),
+        ("causeway_data_dir_size_bytes", 1_099_511_627_776.0),
+        ("causeway_jobs_waiting{reason=\"quota\"}", 3.0),
+        ("causeway_jobs_waiting{reason=\"rate\"}", 0.0),
+        ("causeway_remote_up{remote=\"gov\"}", 0.0),
+        ("causeway_schedule_paused{remote=\"gov\"}", 1.0),
+        (
+            "causeway_bandwidth_limit_bytes_per_second{direction=\"read\",remote=\"gov\"}",
+            625_000_000.0,
+        ),
+        ("causeway_requests_limit_per_second{remote=\"gov\"}", 2000.0),
+        (&format!("causeway_job_idle_seconds{{job=\"{job}\"}}"), 1.5),
+        ("causeway_webhook_deliveries_total{outcome=\"dropped\",webhook=\"ops\"}", 7.0),
+        ("causeway_webhooks_pending{webhook=\"ops\"}", 3.0),
         (&format!("causeway_job_bytes_done{{job=\"{job}\"}}"), 10.0),
         (&format!("causeway_job_bytes_total{{job=\"{job}\"}}"), 20.0),
     ] {
         assert_eq!(series.get(key), Some(&value), "{key}");
+    }
+}
+
+/// What is not limited has no series, rather than a limit of 0.
+#[test]
+fn an_absent_limit_and_an_unknown_size_have_no_series() {
+    let metrics = Metrics::new("1").expect("legal names");
+    let mut snapshot = snapshot();
+    snapshot.active_jobs[0].total = None;
+    snapshot.data_dir.space = None;
+    let text = metrics.render(&snapshot).expect("legal names");
+    let limit = "causeway_bandwidth_limit_bytes_per_second{direction=\"write\"";
+    assert!(!text.contains(limit), "{text}");
+    assert!(!text.contains("causeway_job_bytes_total{"), "{text}");
+    assert!(!text.contains("causeway_data_dir"), "{text}");
+}
+
+/// A counter that first appears as 1 has not increased in the eyes of `increase()`.
+#[test]
+fn what_alerts_are_made_on_is_there_before_it_first_happens() {
+    let metrics = Metrics::new("1").expect("legal names");
+    metrics.expect("gov");
+    let (_, series) = parse(&metrics.render(&Snapshot::default()).expect("legal names"));
+    for key in [
+        "causeway_throttled_total{remote=\"gov\"}",
+        "causeway_retries_total{class=\"transient\",remote=\"gov\"}",
+        "causeway_rate_limit_wait_seconds_total{kind=\"write_bandwidth\",remote=\"gov\"}",
+        "causeway_bytes_total{direction=\"write\",remote=\"gov\"}",
+        "causeway_jobs_finished_total{kind=\"migrate\",outcome=\"failed\"}",
+        "causeway_verification_failures_total{stage=\"verifying\"}",
+    ] {
+        assert_eq!(series.get(key), Some(&0.0), "{key}");
     }
 }
 
@@ -282,6 +372,10 @@ fn the_filter_changes_while_running() {
         handle.set("debug").expect("legal");
         tracing::debug!("now heard");
         assert!(lines.take().contains("now heard"));
+        tracing::debug!(target: "aws_smithy_runtime", "x-amz-security-token: hunter2");
+        assert_eq!(lines.take(), "", "a library's headers");
+        tracing::info!(target: "aws_smithy_runtime", "heard as well");
+        assert!(lines.take().contains("heard as well"));
     });
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -21,6 +22,7 @@ pub struct LiveTransfer {
     /// Bytes of acknowledged parts.
     acknowledged: AtomicU64,
     meter: RateMeter,
+    moved: LastMoved,
     state: Mutex<State>,
 }
 
@@ -35,6 +37,15 @@ struct State {
     trouble: Option<(u64, String)>,
     /// How far EC2 is with what it does for the job.
     percent: Option<u8>,
+}
+
+/// When a byte last moved, or what explained that none did was over. Told with every frame, so it is one
+/// atomic store.
+#[derive(Debug)]
+struct LastMoved {
+    began: Instant,
+    /// After `began`.
+    millis: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -79,8 +90,11 @@ impl LiveTransfer {
         let state = self.lock();
         let under_way: u64 = state.parts.values().map(|p| p.bytes.load(Ordering::Relaxed)).sum();
         let parts_active: Vec<_> = state.parts.iter().map(|(n, p)| (*n, p.attempt)).collect();
+        let wait = state.wait(self.meter.total());
+        let explained = state.percent.is_some() || wait.as_ref().is_some_and(Wait::explains_rest);
         Live {
-            wait: state.wait(self.meter.total()),
+            wait,
+            idle: if explained { Duration::ZERO } else { self.moved.ago() },
             bytes_done: self.acknowledged.load(Ordering::Relaxed) + under_way,
             bytes_per_second: self.meter.per_second(),
             parts_active,
@@ -100,6 +114,7 @@ impl LiveTransfer {
     /// How far EC2 is, 0 to 100; `None` while it does nothing for the job.
     pub fn at_percent(&self, percent: Option<u8>) {
         self.lock().percent = percent;
+        self.moved.now();
     }
 
     /// Shows that the job waits, while the answer lives.
@@ -144,6 +159,7 @@ impl LiveTransfer {
     /// Counts bytes for the rate alone.
     pub(super) fn passed(&self, bytes: u64) {
         self.meter.add(bytes);
+        self.moved.now();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -203,7 +219,28 @@ impl Drop for PartUnderWay<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.lock().waits.remove(&self.1);
+        let wait = self.0.lock().waits.remove(&self.1);
+        if wait.is_some_and(|wait| wait.explains_rest()) {
+            self.0.moved.now();
+        }
+    }
+}
+
+impl LastMoved {
+    fn now(&self) {
+        let millis = self.began.elapsed().as_millis();
+        self.millis.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn ago(&self) -> Duration {
+        let moved = Duration::from_millis(self.millis.load(Ordering::Relaxed));
+        self.began.elapsed().saturating_sub(moved)
+    }
+}
+
+impl Default for LastMoved {
+    fn default() -> Self {
+        Self { began: Instant::now(), millis: AtomicU64::new(0) }
     }
 }
 
@@ -233,5 +270,36 @@ mod tests {
         let seen = live.snapshot();
         assert_eq!((seen.bytes_done, seen.wait), (10, None));
         assert!(seen.parts_active.is_empty());
+    }
+
+    /// Who waits for a quota or the night is not stalled, however long it takes; who fails again and again is.
+    #[tokio::test(start_paused = true)]
+    async fn idle_is_who_moves_nothing_and_has_no_reason_to_wait() {
+        let pass = |seconds| tokio::time::advance(Duration::from_secs(seconds));
+        let live = LiveTransfer::new(vec![]);
+        let idle = || live.snapshot().idle.as_secs();
+        pass(40).await;
+        assert_eq!(idle(), 40, "nothing has moved yet");
+        live.passed(1);
+        assert_eq!(idle(), 0);
+        {
+            let _failed = live.wait(WaitReason::Retry, "no answer".into());
+            pass(20).await;
+            assert_eq!(idle(), 20);
+        }
+        assert_eq!(idle(), 20, "that it is tried again is no progress");
+        for reason in [WaitReason::Quota, WaitReason::Schedule, WaitReason::Credentials] {
+            let _held = live.wait(reason, "not now".into());
+            pass(3600).await;
+            assert_eq!(idle(), 0, "{reason:?}");
+        }
+        pass(5).await;
+        assert_eq!(idle(), 5, "from the end of the wait");
+        live.at_percent(Some(40));
+        pass(3600).await;
+        assert_eq!(idle(), 0, "EC2 works");
+        live.at_percent(None);
+        pass(7).await;
+        assert_eq!(idle(), 7);
     }
 }

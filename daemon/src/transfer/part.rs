@@ -139,7 +139,8 @@ impl Transfer {
                 under_way.arrived(work.range.len);
                 self.observer.record(Measure::Part { elapsed: began.elapsed() });
             }
-            Err(Miss::Corrupt { .. }) => {
+            // Which of the two sides noticed is the same to whoever has to look for the cause.
+            Err(Miss::Corrupt { .. } | Miss::Write(blob::Error::Corrupt(_))) => {
                 self.observer.record(Measure::VerificationFailure { stage: "part" });
             }
             Err(_) => {}

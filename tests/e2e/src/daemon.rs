@@ -67,6 +67,11 @@ impl Daemon {
         Ok(Self { child, log: log.to_owned(), telemetry })
     }
 
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// One answer of the telemetry port, headers and all.
     pub async fn get(&self, path: &str) -> Result<String> {
         let mut stream = TcpStream::connect(self.telemetry).await?;

@@ -14,7 +14,7 @@ impl SmallDisk {
     /// Mounts it at `dir`, which is made.
     pub fn mount(dir: PathBuf, mib: u64) -> Result<Self> {
         std::fs::create_dir_all(&dir)?;
-        let size = format!("size={mib}m");
+        let size = format!("size={mib}m,mode=700");
         run(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "causeway-test"]).arg(&dir))?;
         Ok(Self(dir))
     }

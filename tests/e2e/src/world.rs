@@ -105,7 +105,11 @@ impl World {
 
     /// Runs another command of the daemon's program, with this world's configuration, to its end.
     pub async fn causewayd(&self, args: &[&str]) -> Result<Output> {
-        let config = self.config.write()?;
+        self.causewayd_with(&self.config.write()?, args).await
+    }
+
+    /// The same with another configuration.
+    pub async fn causewayd_with(&self, config: &Path, args: &[&str]) -> Result<Output> {
         let mut command = Command::new(binary("causewayd"));
         command.args(args).arg("--config").arg(config).kill_on_drop(true);
         Output::of(command.output().await.context("causewayd cannot be started")?)

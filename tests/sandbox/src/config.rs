@@ -53,6 +53,9 @@ impl DaemonConfig {
         config.set("telemetry.listen", telemetry.to_string())?;
         config.set("telemetry.log", "info")?;
         config.set("telemetry.log_format", "text")?;
+        // Presigned sources and webhooks are here as well, which no daemon takes by itself.
+        let hosts = ["s3", "localhost:*", "127.0.0.0/8:*", "[::1]:*"];
+        config.set("allowed_hosts", hosts.to_vec())?;
         config.remote("commercial", commercial)?;
         config.remote("gov", gov)?;
         Ok(config)

@@ -27,6 +27,8 @@ enum Command {
     Run(run::Arguments),
     /// Let causeway carry one very large object for a while, and watch what it takes
     Endurance(run::endurance::Arguments),
+    /// Let one transfer run alone and beside a crowd of clients, in turns
+    Crowd(run::crowd::Arguments),
     /// One side: a synthetic S3 server. Commands come on stdin, answers go to stdout, JSON a line
     Serve(server::Arguments),
     /// The floor on tokio and hyper: each GET body is the body of a PUT
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Endurance(arguments) => run::endurance::run(&arguments),
+        Command::Crowd(arguments) => run::crowd::run(&arguments),
         Command::Serve(arguments) => server::run(&arguments),
         Command::RelayHyper(arguments) => relay::hyper::run(&arguments),
         Command::RelayUnbuffered(arguments) => relay::unbuffered::run(&arguments),

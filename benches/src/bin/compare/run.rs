@@ -2,6 +2,7 @@
 //! what it cost.
 
 mod causeway;
+pub mod crowd;
 pub mod endurance;
 mod figures;
 mod floor;

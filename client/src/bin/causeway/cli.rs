@@ -4,18 +4,22 @@ mod common;
 mod examples;
 mod image;
 mod preflight;
+mod screen;
 mod select;
 mod submit;
 mod values;
 
+use std::path::PathBuf;
+
 use causeway::endpoint;
 use causeway::v1::JobState;
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
 pub use common::Course;
 pub use image::{Many, MigrateJob, RestoreJob, StoreJob};
 pub use preflight::Preflight;
-pub use select::{Select, filter};
+pub use screen::Top;
+pub use select::{Cancel, Select, filter};
 pub use submit::Submit;
 pub use values::{Filter, Pair};
 
@@ -32,7 +36,7 @@ pub struct Cli {
 /// What every command takes.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
-    /// Where the daemon listens: `unix:/path` or `http://127.0.0.1:PORT`
+    /// Where the daemon listens: `unix:/path`, `https://HOST:PORT`, or `http://127.0.0.1:PORT`
     #[arg(long, global = true, env = "CAUSEWAY_ENDPOINT", default_value = endpoint::DEFAULT)]
     #[arg(value_name = "ENDPOINT", help_heading = "Global options")]
     pub endpoint: String,
@@ -40,6 +44,38 @@ pub struct Global {
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
     #[arg(value_name = "FORMAT", help_heading = "Global options")]
     pub output: Format,
+    /// Colours: on a terminal, always, or never; NO_COLOR in the environment means never
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto)]
+    #[arg(value_name = "WHEN", help_heading = "Global options")]
+    pub color: ColorChoice,
+    #[command(flatten)]
+    pub tls: Tls,
+}
+
+/// Who is who over https.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Tls {
+    /// Who signed the daemon's certificate, in PEM [default: the system's roots]
+    #[arg(long = "tls-ca", global = true, env = "CAUSEWAY_TLS_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Your certificate, in PEM
+    #[arg(long = "tls-cert", global = true, env = "CAUSEWAY_TLS_CERT", value_name = "FILE")]
+    cert: Option<PathBuf>,
+    /// Its private key, in PEM
+    #[arg(long = "tls-key", global = true, env = "CAUSEWAY_TLS_KEY", value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// The name in the daemon's certificate, where the endpoint has another, as through a tunnel
+    #[arg(long = "tls-server-name", global = true, env = "CAUSEWAY_TLS_SERVER_NAME")]
+    #[arg(value_name = "NAME")]
+    server_name: Option<String>,
+}
+
+impl From<Tls> for causeway::TlsOptions {
+    fn from(tls: Tls) -> Self {
+        let Tls { ca, cert, key, server_name } = tls;
+        Self { ca, cert, key, server_name }
+    }
 }
 
 /// Who reads stdout.
@@ -100,6 +136,9 @@ pub enum Command {
     /// Follow jobs until they end; without ids, all jobs that have not ended
     #[command(after_help = examples::WATCH)]
     Watch(Watch),
+    /// Show jobs, remotes and the chosen job's parts on a whole screen, live; keys act on jobs
+    #[command(after_help = examples::TOP)]
+    Top(Top),
     /// Stop starting parts; what is done is kept
     #[command(after_help = examples::PAUSE)]
     Pause(Select),
@@ -108,7 +147,7 @@ pub enum Command {
     Resume(Select),
     /// End jobs and abort their uploads at the target
     #[command(after_help = examples::CANCEL)]
-    Cancel(Select),
+    Cancel(Cancel),
     /// Put failed or cancelled jobs back into the queue; a failed one continues from its parts
     #[command(after_help = examples::RETRY)]
     Retry(Select),
@@ -134,6 +173,12 @@ pub enum Command {
     /// Print a completion script for a shell
     #[command(after_help = examples::COMPLETIONS)]
     Completions { shell: clap_complete::Shell },
+    /// Write the manual pages, one a command, into a directory that exists
+    #[command(hide = true, after_help = examples::MAN)]
+    Man {
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -19,6 +19,7 @@ use causeway::watch::{Event, Options};
 use causeway::{Client, Error, Exit};
 
 pub use display::{Display, Events, Progress};
+pub use figures::name;
 use tracker::Tracker;
 
 /// How often a display that depends on time may look at the clock.

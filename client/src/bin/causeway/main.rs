@@ -12,38 +12,61 @@ mod run;
 mod table;
 
 mod follow;
+mod top;
 
 use std::process::ExitCode;
 
 use causeway::{Error, Exit};
-use clap::Parser;
+use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
 
 use cli::Cli;
 use follow::Interrupted;
+use top::Stopped;
 
 /// What shells report for a process that SIGINT ended.
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().color(early_choice()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let colour = print::wants_colour(cli.global.color, &std::io::stderr());
     // One thread is enough for a client, and leaves the cores to the daemon beside it.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
+        Err(error) => return failed(&error.into(), colour),
     };
     match runtime.block_on(run::run(cli)) {
         Ok(exit) => ExitCode::from(exit.code()),
-        Err(error) => failed(&error),
+        Err(error) => failed(&error, colour),
+    }
+}
+
+/// The choice of colours for clap itself: its own errors are printed before it has read ours.
+fn early_choice() -> ColorChoice {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let asked = |word: &str| {
+        let is_pair = |pair: &[String]| pair[0] == "--color" && pair[1] == word;
+        arguments.iter().any(|argument| argument.strip_prefix("--color=") == Some(word))
+            || arguments.windows(2).any(is_pair)
+    };
+    match (asked("never"), asked("always")) {
+        (true, _) => ColorChoice::Never,
+        (false, true) => ColorChoice::Always,
+        (false, false) => ColorChoice::Auto,
     }
 }
 
 /// Says what went wrong and what to do next.
-fn failed(error: &anyhow::Error) -> ExitCode {
+fn failed(error: &anyhow::Error, colour: bool) -> ExitCode {
     if error.is::<Interrupted>() {
         print::note(error);
         return ExitCode::from(INTERRUPTED);
     }
-    print::error(format_args!("{error:#}"));
+    if let Some(stopped) = error.downcast_ref::<Stopped>() {
+        print::note(stopped);
+        return ExitCode::from(128 + stopped.0);
+    }
+    print::error(format_args!("{error:#}"), colour);
     let Some(known) = error.chain().find_map(|cause| cause.downcast_ref::<Error>()) else {
         // Files and values that the arguments name are wrong: that is usage.
         return ExitCode::from(Exit::Usage.code());

@@ -9,6 +9,7 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
+use clap::ColorChoice;
 use serde::Serialize;
 
 use crate::cli::Format;
@@ -18,13 +19,16 @@ use crate::cli::Format;
 pub struct Out {
     format: Format,
     colour: bool,
+    /// On stderr.
+    notes_colour: bool,
     closed: bool,
 }
 
 impl Out {
-    pub fn new(format: Format) -> Self {
-        let colour = format == Format::Table && wants_colour(&io::stdout());
-        Self { format, colour, closed: false }
+    pub fn new(format: Format, choice: ColorChoice) -> Self {
+        let colour = format == Format::Table && wants_colour(choice, &io::stdout());
+        let notes_colour = wants_colour(choice, &io::stderr());
+        Self { format, colour, notes_colour, closed: false }
     }
 
     pub fn is_json(&self) -> bool {
@@ -34,6 +38,16 @@ impl Out {
     /// Whether people look at it on a terminal that wants colour.
     pub fn has_colour(&self) -> bool {
         self.colour
+    }
+
+    /// The same of stderr.
+    pub fn has_notes_colour(&self) -> bool {
+        self.notes_colour
+    }
+
+    /// A line on stderr that says what went wrong.
+    pub fn error(&self, text: impl Display) {
+        error(text, self.notes_colour);
     }
 
     /// Nobody reads on: a list or a stream may end here.
@@ -66,10 +80,15 @@ impl Out {
     }
 }
 
-fn wants_colour(stream: &impl IsTerminal) -> bool {
+/// What was asked for; else as the terminal and the environment say.
+pub fn wants_colour(choice: ColorChoice, stream: &impl IsTerminal) -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    stream.is_terminal() && !is_set("NO_COLOR") && !is_dumb
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => stream.is_terminal() && !is_set("NO_COLOR") && !is_dumb,
+    }
 }
 
 /// A line on stderr. A closed stderr has nobody to tell.
@@ -78,8 +97,8 @@ pub fn note(text: impl Display) {
 }
 
 /// A line on stderr that says what went wrong.
-pub fn error(text: impl Display) {
-    let label = match wants_colour(&io::stderr()) {
+pub fn error(text: impl Display, colour: bool) {
+    let label = match colour {
         true => "\x1b[1;31merror:\x1b[0m",
         false => "error:",
     };

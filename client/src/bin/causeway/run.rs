@@ -10,6 +10,9 @@ mod show;
 mod submit;
 mod watch;
 
+use std::path::Path;
+
+use anyhow::Context as _;
 use causeway::client::Action;
 use causeway::{Client, Exit};
 use clap::CommandFactory;
@@ -19,11 +22,14 @@ use crate::print::Out;
 
 /// Runs one command.
 pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
-    let out = &mut Out::new(cli.global.output);
-    if let Command::Completions { shell } = cli.command {
-        return completions(out, shell);
+    let out = &mut Out::new(cli.global.output, cli.global.color);
+    match &cli.command {
+        Command::Completions { shell } => return completions(out, *shell),
+        Command::Man { out } => return man(out),
+        _ => {}
     }
-    let client = Client::connect(&cli.global.endpoint).await?;
+    let tls = cli.global.tls.clone().into();
+    let client = Client::connect_with(&cli.global.endpoint, &tls).await?;
     match &cli.command {
         Command::Submit(arguments) => submit::submit(&client, out, arguments).await,
         Command::Store { job, course } => submit::one(&client, out, job.request(), *course).await,
@@ -35,10 +41,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Alias { command } => image::alias(&client, out, command).await,
         Command::Jobs(arguments) => jobs::jobs(&client, out, arguments).await,
         Command::Show { job } => show::show(&client, out, job).await,
+        Command::Top(arguments) => crate::top::top(&client, out, arguments).await,
         Command::Watch(arguments) => watch::watch(&client, out, arguments).await,
         Command::Pause(select) => act::act(&client, out, Action::Pause, select).await,
         Command::Resume(select) => act::act(&client, out, Action::Resume, select).await,
-        Command::Cancel(select) => act::act(&client, out, Action::Cancel, select).await,
+        Command::Cancel(arguments) => act::cancel(&client, out, arguments).await,
         Command::Retry(select) => act::act(&client, out, Action::Retry, select).await,
         Command::Reprioritize(arguments) => act::reprioritize(&client, out, arguments).await,
         Command::Limits(arguments) => daemon::limits(&client, out, arguments).await,
@@ -46,6 +53,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Status => daemon::status(&client, out).await,
         Command::Drain { undo } => daemon::drain(&client, out, *undo).await,
         Command::Completions { shell } => completions(out, *shell),
+        Command::Man { out } => man(out),
     }
 }
 
@@ -54,5 +62,12 @@ fn completions(out: &mut Out, shell: clap_complete::Shell) -> anyhow::Result<Exi
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "causeway", &mut script);
     out.write(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done)
+}
+
+/// As the completions: for packages, and without a daemon.
+fn man(directory: &Path) -> anyhow::Result<Exit> {
+    let written = clap_mangen::generate_to(Cli::command(), directory);
+    written.with_context(|| format!("cannot write manual pages into {}", directory.display()))?;
     Ok(Exit::Done)
 }

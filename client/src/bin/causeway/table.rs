@@ -17,6 +17,8 @@ use crate::print::plain;
 pub fn new(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
+    // Whether a cell has a colour is decided where it is made.
+    table.enforce_styling();
     if table.is_tty() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }

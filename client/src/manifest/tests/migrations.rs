@@ -41,17 +41,18 @@ fn full() -> MigrateSpec {
 
 #[test]
 fn both_formats_take_every_field_of_a_migration() {
-    let json = r#"{"image":"com:ami-1","target":"gov:","via":"east","landing":"west","name":"golden-web","tags":{"a":"1"},"copy_tags":true,"alias":"/golden/web","deprecate_after":"90d","clean_up":"both","retire_source":"disable","reuse_stored":true,"allow_decrypted":true,"require_encryption":true,"repair":true,"priority":-5,"labels":{"l":"2"},"idempotency_key":"k"}"#;
+    let json = r#"{"image":"com:ami-1","target":"gov:","via":"east","landing":"west","name":"golden-web","tags":{"a":"1"},"copy_tags":true,"alias":"/golden/web","deprecate_after":"90d","clean_up":"both","retire_source":"disable","reuse_stored":true,"allow_decrypted":true,"require_encryption":true,"repair":true,"priority":-5,"labels":{"l":"2"},"idempotency_key":"k","notify":["ops","web"]}"#;
     let csv = "image,target,via,landing,name,tags,copy_tags,alias,deprecate_after,clean_up,\
         retire_source,reuse_stored,allow_decrypted,require_encryption,repair,priority,labels,\
-        idempotency_key\n\
+        idempotency_key,notify\n\
         com:ami-1,gov:,east,west,golden-web,a=1,true,/golden/web,90d,both,disable,true,true,true,\
-        true,-5,l=2,k\n";
+        true,-5,l=2,k,ops;web\n";
     let expected = SubmitRequest {
         migrate: Some(full()),
         priority: -5,
         labels: [("l".to_owned(), "2".to_owned())].into(),
         idempotency_key: Some("k".into()),
+        notify: vec!["ops".into(), "web".into()],
         ..Default::default()
     };
     assert_eq!(outcome(json, migrations()), Ok(expected.clone()));

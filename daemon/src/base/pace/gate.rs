@@ -17,14 +17,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use governor::clock::Clock;
-use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
+use governor::Quota;
+use governor::clock::Clock as _;
 use tokio::time::Instant;
 
 use super::Share;
 use super::line::Line;
+use crate::base::turnstile::{Limiter, limiter};
 
 /// A cell.
 const CELL: Duration = Duration::from_micros(1);
@@ -34,25 +33,6 @@ const BURST: NonZeroU32 = NonZeroU32::new(80_000).expect("not 0");
 /// What is paid at once, in cells, and the most that is let pass at once. Much less than the burst, so
 /// that waking up late by the difference, as on a busy host, loses nothing.
 const PIECE: u32 = 10_000;
-
-type Limiter = RateLimiter<
-    NotKeyed,
-    InMemoryState,
-    TokioClock,
-    NoOpMiddleware<<TokioClock as Clock>::Instant>,
->;
-
-/// tokio's clock, which tests can pause.
-#[derive(Debug, Clone)]
-struct TokioClock(Instant);
-
-impl Clock for TokioClock {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
 
 /// One limit.
 #[derive(Debug)]
@@ -77,8 +57,7 @@ struct State {
 impl Gate {
     pub(super) fn new(kind: &'static str) -> Arc<Self> {
         let quota = Quota::with_period(CELL).unwrap_or(Quota::per_second(NonZeroU32::MIN));
-        let clock = TokioClock(Instant::now());
-        let limiter = RateLimiter::direct_with_clock(quota.allow_burst(BURST), clock);
+        let limiter = limiter(quota.allow_burst(BURST));
         Arc::new(Self { kind, rate: AtomicU64::new(0), limiter, state: Mutex::default() })
     }
 

@@ -9,7 +9,7 @@ use reqwest::Response;
 use reqwest::header::{self, HeaderMap};
 use url::Url;
 
-use crate::blob::classify::{element, kind};
+use crate::blob::classify::{element, is_region, kind};
 use crate::blob::head::unquoted;
 use crate::blob::{Error, Exchange};
 use crate::model::{ObjectHeaders, PinnedObject};
@@ -86,7 +86,7 @@ pub(super) async fn refusal(asked: Exchange, answer: Response) -> Error {
     let exchange = Exchange {
         status: Some(status.as_u16()),
         request_id: header("x-amz-request-id"),
-        region: header("x-amz-bucket-region"),
+        region: header("x-amz-bucket-region").filter(|region| is_region(region)),
         ..asked
     };
     let mut body = Vec::new();

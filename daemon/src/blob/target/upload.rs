@@ -31,6 +31,8 @@ const COMPLETE: Operation = Operation::new("CompleteMultipartUpload", "s3:PutObj
 pub(super) const ABORT: Operation =
     Operation::new("AbortMultipartUpload", "s3:AbortMultipartUpload");
 
+/// S3's are less than 200 bytes long. It goes into the ledger, the audit log, and each part's URL.
+const UPLOAD_ID_BYTES_MAX: usize = 2048;
 /// Pages of a list read before it counts as endless: 10,000 parts come in 10.
 const PAGES_MAX: usize = 100;
 
@@ -148,9 +150,10 @@ impl S3Target {
         let request = attributes::carried!(request, attributes).customize();
         let request = request.mutate_request(attributes::expires(attributes)).send();
         let answer = self.caller.call(CREATE, request).await?;
-        let upload = answer.upload_id.filter(|id| !id.is_empty());
-        let upload = upload
-            .ok_or_else(|| self.caller.bad_answer(CREATE, "the answer gives no upload id"))?;
+        let upload = answer.upload_id.filter(|id| (1..=UPLOAD_ID_BYTES_MAX).contains(&id.len()));
+        let upload = upload.ok_or_else(|| {
+            self.caller.bad_answer(CREATE, "the answer gives no upload id, or none that is sane")
+        })?;
         let sse = answer.server_side_encryption.as_ref();
         Ok(CreatedUpload {
             upload: UploadId(upload),

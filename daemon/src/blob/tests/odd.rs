@@ -113,6 +113,45 @@ async fn a_source_that_changed_is_told_by_status_by_etag_and_by_range() {
     }
 }
 
+/// Servers exist that answer any question with the object: it must not end up in memory.
+#[tokio::test]
+async fn a_document_has_an_end_and_an_object_has_none() {
+    let long = "x".repeat(17 << 20);
+    let answer = http("200 OK", &["ETag: \"abc\""], &long);
+    let refusal = http("500 Internal Server Error", &[], &long);
+    for answer in [&answer, &refusal] {
+        let answer = answer.clone();
+        let target = target(move |_| answer.clone()).await;
+        let error = target.list_parts(&UploadId("u".to_owned())).await.expect_err("no list");
+        assert!(error.to_string().contains("longer than 16 MiB"), "{error}");
+        assert_eq!(error.class(), FailureClass::Transient, "{error}");
+    }
+    let object = object(move |_| answer.clone()).await;
+    let range = ByteRange { start: 0, len: long.len() as u64 };
+    let frames = object.read(&pinned(range.len), range).await.expect("the object");
+    let given = futures::StreamExt::collect::<Vec<_>>(frames).await;
+    let given = given.into_iter().map(|frame| frame.expect("whole").len());
+    assert_eq!(given.sum::<usize>(), long.len());
+}
+
+/// What a server says of an upload goes into the ledger and the audit log, whose lines have an end.
+#[tokio::test]
+async fn an_id_or_an_etag_that_nobody_could_keep_is_none() {
+    let long = "x".repeat(100 << 10);
+    let root = "InitiateMultipartUploadResult";
+    let begun = format!("<{root}><UploadId>{long}</UploadId></{root}>");
+    let target = target(move |_| http("200 OK", &[], &begun)).await;
+    let error = target.create_upload(&Attributes::default()).await.expect_err("no id");
+    assert!(matches!(error, Error::BadAnswer(_)), "{error}");
+
+    let root = "CompleteMultipartUploadResult";
+    let sealed = format!("<{root}><ETag>\"{long}\"</ETag></{root}>");
+    let target = self::target(move |_| http("200 OK", &[], &sealed)).await;
+    let upload = UploadId("u".to_owned());
+    let error = target.complete(&upload, &[], 0, 0, false).await.expect_err("no ETag");
+    assert!(matches!(error, Error::Unanswered(_)), "{error}");
+}
+
 #[tokio::test]
 async fn a_server_that_ignores_ranges_is_not_believed() {
     let object = object(|_| http("200 OK", &["ETag: \"abc\""], "0123456789")).await;
@@ -270,7 +309,38 @@ const SIGNED: &str = "X-Amz-Signature=5ec2e7&X-Amz-Credential=AKID%2F20260101%2F
 fn presigned(endpoint: &str, more: &str, tls: Option<&Tls>) -> PresignedObject {
     let url = format!("{endpoint}/images/a.bin?{SIGNED}{more}").parse().expect("a URL");
     let pem = tls.map(|tls| tls.pem.as_bytes());
-    PresignedObject::new(url, pace(), Arc::new(NoObserver), pem).expect("a client")
+    PresignedObject::new(url, pace(), Arc::new(NoObserver), &loopback(), pem).expect("a client")
+}
+
+/// A ledger that was written under another configuration holds such jobs.
+#[tokio::test]
+async fn a_host_that_is_no_longer_allowed_is_not_asked() {
+    let egress = loopback();
+    let url: PresignedUrl = format!("https://127.0.0.1:9/a.bin?{SIGNED}").parse().expect("a URL");
+    let make = |egress: &Egress| {
+        PresignedObject::new(url.clone(), pace(), Arc::new(NoObserver), egress, None)
+    };
+    let source = make(&egress).expect("admitted");
+    egress.admit(AllowedHosts::default());
+    for error in [source.pin().await.expect_err("refused"), make(&egress).expect_err("refused")] {
+        assert!(matches!(error, Error::HostNotAllowed(_)), "{error}");
+        assert_eq!(error.class(), FailureClass::Permanent);
+        let told = error.to_failure(Side::Source).to_string();
+        assert!(told.contains("host 127.0.0.1 is not among allowed_hosts"), "{told}");
+        assert_no_signature(&error);
+    }
+}
+
+/// What a name server says decides, when it says it.
+#[tokio::test]
+async fn a_name_that_leads_to_loopback_fails_for_good() {
+    let egress = Egress::new(AllowedHosts::new(vec!["localhost".parse().expect("an entry")]));
+    let url = format!("https://localhost/a.bin?{SIGNED}").parse().expect("a URL");
+    let source = PresignedObject::new(url, pace(), Arc::new(NoObserver), &egress, None);
+    let error = source.expect("its name is admitted").pin().await.expect_err("its address is not");
+    assert!(matches!(error, Error::HostNotAllowed(_)), "{error}");
+    assert!(error.to_string().contains("is loopback"), "{error}");
+    assert_no_signature(&error);
 }
 
 fn assert_no_signature(error: &Error) {

@@ -8,7 +8,23 @@ fn each_fault_names_its_key_and_what_was_expected() {
     for (text, line) in [
         (
             "data = 1",
-            "data: is not a key of this version; known here: data_dir, control, telemetry, transfer, remotes",
+            "data: is not a key of this version; known here: data_dir, allowed_hosts, control, telemetry, transfer, remotes, webhooks",
+        ),
+        (
+            "allowed_hosts = [\"s3\", \"https://a.example/\"]",
+            "allowed_hosts: 'https://a.example/' is no host: expected a name, *.SUFFIX, an address or a CIDR block, each with :PORT or :* where 443 is not meant, or s3",
+        ),
+        (
+            "[webhooks.ops]\nurl = \"https://b.s3.amazonaws.com/s3cr3t\"",
+            "webhooks.ops: has no key: give secret or secret_file",
+        ),
+        (
+            "[webhooks.ops]\nurl = \"https://hooks.example/s3cr3t\"\nsecret = \"hunter2\"",
+            "webhooks.ops.url: host hooks.example is not among allowed_hosts; name another host, or have the daemon's operator admit this one by allowed_hosts\nwebhooks.ops.secret: is no signing key: expected whsec_ and 24 to 64 bytes in base64, as of `openssl rand -base64 32`",
+        ),
+        (
+            "[webhooks.Ops]\nurl = \"https://b.s3.amazonaws.com/\"",
+            "webhooks.Ops: has no legal name: expected 1 to 63 of a-z, 0-9, '-' and '_'",
         ),
         (
             "[control]\nlisten = \"localhost\"",
@@ -16,15 +32,40 @@ fn each_fault_names_its_key_and_what_was_expected() {
         ),
         (
             "[control]\nlisten = \"0.0.0.0:7443\"",
-            "control.listen: 0.0.0.0:7443 is not on loopback: that needs [control.tls], which is not part of this version; use unix:PATH or 127.0.0.1:7443",
+            "control.listen: 0.0.0.0:7443 is not on loopback: that needs [control.tls] with cert, key and client_ca; or use unix:PATH or 127.0.0.1:7443",
         ),
         (
-            "[control.tls]\ncert = \"a\"",
-            "control.tls: TLS on the control port is not part of this version: listen on unix:PATH or on loopback, and remove this table",
+            "[control.tls]\ncert = \"/no/such\"",
+            "control.tls.key: is missing\ncontrol.tls.client_ca: is missing",
         ),
         (
-            "[[control.access]]\nrole = \"admin\"",
-            "control.access: access by identity is not part of this version: who may open the socket may do everything; remove this table",
+            "[control.tls]\ncert = \"/no/such\"\nkey = \"/no/such\"\nclient_ca = \"/no/such\"",
+            "control.tls.cert: /no/such cannot be read: No such file or directory (os error 2)",
+        ),
+        (
+            "[control]\nlisten = \"0.0.0.0:7443\"\n[control.tls]",
+            "control.tls.cert: is missing\ncontrol.tls.key: is missing\ncontrol.tls.client_ca: is missing",
+        ),
+        ("[[control.access]]\nrole = \"admin\"", "control.access[1].identity: is missing"),
+        (
+            "[[control.access]]\nidentity = \"uid:7\"\nrole = \"king\"",
+            "control.access[1].role: 'king' is none of: viewer, operator, admin",
+        ),
+        (
+            "[[control.access]]\nidentity = \"alice\"\nrole = \"admin\"",
+            "control.access[1].identity: 'alice' cannot be proved on a Unix socket: expected a user id, such as uid:1000",
+        ),
+        (
+            "[[control.access]]\nidentity = \"uid:7\"\nrole = \"viewer\"\n[[control.access]]\nidentity = \"uid:07\"\nrole = \"admin\"",
+            "control.access[2].identity: 'uid:7' has a role in an entry above",
+        ),
+        (
+            "[control]\nlisten = \"127.0.0.1:7443\"\n[[control.access]]\nidentity = \"alice\"\nrole = \"admin\"",
+            "control.access: nobody is authenticated on plain TCP: add [control.tls], or listen on unix:PATH",
+        ),
+        (
+            "[control]\nsubmissions_per_second = 0",
+            "control.submissions_per_second: 0 is not within 1 to 1000000",
         ),
         (
             "[telemetry]\nlisten = 9464",
@@ -229,8 +270,8 @@ fn a_fault_that_a_variable_brought_names_the_variable() {
         (
             "CAUSEWAY__COLOUR__OF__ALL",
             "blue",
-            "colour: is not a key of this version; known here: data_dir, control, telemetry, \
-             transfer, remotes (set by CAUSEWAY__COLOUR__OF__ALL)",
+            "colour: is not a key of this version; known here: data_dir, allowed_hosts, control, telemetry, \
+             transfer, remotes, webhooks (set by CAUSEWAY__COLOUR__OF__ALL)",
         ),
         (
             "CAUSEWAY__REMOTES__GOV__REGION__X",

@@ -30,6 +30,7 @@ impl From<ledger::Error> for Status {
             Error::AlreadyOpen { .. }
             | Error::NoSpace { .. }
             | Error::NotWritable { .. }
+            | Error::NotPrivate { .. }
             | Error::Storage(_)
             | Error::Audit(_)
             | Error::Closed => Code::Unavailable,

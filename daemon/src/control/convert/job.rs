@@ -44,6 +44,7 @@ pub fn job(job: &Job, live: Option<&Live>, place: &Places<'_>) -> v1::Job {
         cancel_requested: job.intent == Intent::Cancel,
         actor: job.actor.clone(),
         idempotency_key: job.idempotency_key.clone(),
+        notify: job.notify.clone(),
         receipt: receipt(job, place),
         source: source(job, place),
         bytes_per_second: live.map_or(0, |live| live.bytes_per_second),
@@ -79,6 +80,7 @@ pub fn weight(job: &v1::Job) -> usize {
         + failure
         + warnings
         + key
+        + job.notify.iter().map(|name| name.len() + 2).sum::<usize>()
         + job.wait_detail.len()
         + image
         + asked

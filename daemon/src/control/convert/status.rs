@@ -7,6 +7,7 @@ use crate::base::{InForce, Origin};
 use crate::control::engine::{LimitsChange, RemoteStatus};
 use crate::ledger::Counts;
 use crate::model::{Bandwidth, JobState, RemoteName};
+use crate::notify;
 
 /// The number of jobs in every state, in the order of the contract.
 pub fn state_counts(counts: &Counts) -> Vec<v1::StateCount> {
@@ -33,6 +34,22 @@ pub fn remote_status(remote: RemoteStatus) -> v1::RemoteStatus {
         read_concurrency: remote.read_concurrency,
         write_concurrency: remote.write_concurrency,
         problem: remote.problem.unwrap_or_default(),
+        read_parts_in_flight: remote.read_parts_in_flight,
+        write_parts_in_flight: remote.write_parts_in_flight,
+        throttled: remote.throttled,
+    }
+}
+
+/// One webhook as it stands.
+pub fn webhook_status(webhook: notify::Status) -> v1::WebhookStatus {
+    v1::WebhookStatus {
+        webhook: webhook.name,
+        host: webhook.host,
+        pending: webhook.pending,
+        delivered: webhook.delivered,
+        last_delivered_at: webhook.last_delivered_at.map(timestamp),
+        last_error: webhook.last_error.unwrap_or_default(),
+        last_error_at: webhook.last_error_at.map(timestamp),
     }
 }
 

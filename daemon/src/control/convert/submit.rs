@@ -11,7 +11,9 @@ use super::{Invalid, quoted, words};
 use crate::control::engine::Defaults;
 use crate::model::address::NotAnAddress;
 use crate::model::plan::{PART_ALIGNMENT, PART_SIZE_MAX, PART_SIZE_MIN};
-use crate::model::spec::{IDEMPOTENCY_KEY_BYTES_MAX, LABELS_MAX, PRIORITY_MAX, TAGS_MAX};
+use crate::model::spec::{
+    IDEMPOTENCY_KEY_BYTES_MAX, LABELS_MAX, NOTIFY_MAX, PRIORITY_MAX, TAGS_MAX,
+};
 use crate::model::{
     Address, ByteCount, Labels, ObjectAddress, Submission, Timestamp, TransferSpec, Verify,
 };
@@ -110,8 +112,21 @@ fn queued(submission: Submission, request: v1::SubmitRequest) -> Result<Submissi
         priority: priority(request.priority)?,
         labels: labels("labels", request.labels)?,
         idempotency_key: request.idempotency_key.map(idempotency_key).transpose()?,
+        notify: notify(request.notify)?,
         ..submission
     })
+}
+
+/// Whether there are such webhooks, the engine knows.
+fn notify(mut names: Vec<String>) -> Result<Vec<String>, Invalid> {
+    names.sort_unstable();
+    names.dedup();
+    if names.len() > NOTIFY_MAX {
+        let fault =
+            format_args!("{} webhooks are named: at most {NOTIFY_MAX} are told", names.len());
+        return Err(Invalid::new("notify", fault));
+    }
+    Ok(names)
 }
 
 fn transfer_spec(

@@ -1,50 +1,133 @@
-//! The connections of a listener.
+//! The connections of a listener: accepted, shaken hands with, and known.
 //!
 //! Made here because tonic asks again at once after an accept that failed: with no file descriptors
 //! left that is a busy loop, just when the machine needs its time. A stream owns its listener, so
 //! that the end of accepting is the end of listening too.
+//!
+//! # Invariants
+//! - A handshake holds up nobody else's, ends within its time, and of them there is a bounded number.
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, stream};
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use futures::{Stream, StreamExt as _, stream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
-use super::socket::Socket;
+use super::Guard;
+use super::connection::{Connection, Wire};
+use super::socket;
+use crate::control::access::{Who, read_certificate};
 
 const PAUSE: Duration = Duration::from_millis(100);
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKES_MAX: usize = 64;
+const LINGER: Duration = Duration::from_secs(1);
+/// A client that was refused has sent a request or two by then.
+const UNREAD_BYTES_MAX: u64 = 64 << 10;
+
+type Accepted = io::Result<Connection>;
 
 /// What clients connect to the socket. The peer's user id is read when a connection is taken.
-pub(super) fn unix(socket: Socket) -> impl Stream<Item = io::Result<UnixStream>> {
-    stream::unfold(socket, |socket| async move {
+pub(super) fn unix(socket: socket::Socket, guard: Arc<Guard>) -> impl Stream<Item = Accepted> {
+    stream::unfold((socket, guard), |(socket, guard)| async move {
         let accept = || async { Ok(socket.listener().accept().await?.0) };
-        let connection = patiently(accept).await;
-        Some((Ok(connection), socket))
+        let (stream, permit) = patiently(&guard, accept).await;
+        let peer = stream.peer_cred();
+        let who = peer.map_or(Who::Unknown, |peer| Who::Process { uid: peer.uid() });
+        let cut = CancellationToken::new();
+        let caller = guard.caller(who, cut.clone());
+        let connection = Connection::new(Wire::Unix(stream), caller, cut.cancelled_owned(), permit);
+        Some((Ok(connection), (socket, guard)))
     })
 }
 
 /// What clients connect to the port.
-pub(super) fn tcp(listener: TcpListener) -> impl Stream<Item = io::Result<TcpStream>> {
-    stream::unfold(listener, |listener| async move {
+pub(super) fn tcp(listener: TcpListener, guard: Arc<Guard>) -> impl Stream<Item = Accepted> {
+    let accepted = stream::unfold((listener, guard), |(listener, guard)| async move {
         let accept = || async {
-            let (connection, _) = listener.accept().await?;
+            let (stream, address) = listener.accept().await?;
             // Requests are small and wait for their answers. Without it they are only slower.
-            let _ = connection.set_nodelay(true);
-            Ok(connection)
+            let _ = stream.set_nodelay(true);
+            Ok((stream, address))
         };
-        let connection = patiently(accept).await;
-        Some((Ok(connection), listener))
-    })
+        let ((stream, address), permit) = patiently(&guard, accept).await;
+        let known = known(Arc::clone(&guard), stream, address, permit);
+        Some((known, (listener, guard)))
+    });
+    accepted.buffer_unordered(HANDSHAKES_MAX).filter_map(|known| async { known.map(Ok) })
 }
 
-async fn patiently<C, A>(accept: impl Fn() -> A) -> C
+/// The connection, once it is known whose it is; `None` where that is nobody who may come in.
+async fn known(
+    guard: Arc<Guard>,
+    stream: TcpStream,
+    address: SocketAddr,
+    permit: OwnedSemaphorePermit,
+) -> Option<Connection> {
+    let Some((config, cut)) = guard.tls() else {
+        let cut = CancellationToken::new();
+        let caller = guard.caller(Who::Local { address }, cut.clone());
+        return Some(Connection::new(Wire::Tcp(stream), caller, cut.cancelled_owned(), permit));
+    };
+    let shaking = TlsAcceptor::from(config).accept(stream).into_fallible();
+    let shaken = tokio::time::timeout(HANDSHAKE, shaking).await;
+    let (why, refused) = match shaken {
+        Ok(Ok(stream)) => {
+            let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+            match shown.and_then(|shown| read_certificate(shown)) {
+                Some(certificate) => {
+                    let caller = guard.caller(Who::Certified { certificate, address }, cut.clone());
+                    let wire = Wire::Tls(Box::new(stream));
+                    return Some(Connection::new(wire, caller, cut.cancelled_owned(), permit));
+                }
+                None => ("its certificate cannot be read".to_owned(), None),
+            }
+        }
+        // Who connects and leaves, as port scans and health checks do, was refused nothing.
+        Ok(Err((error, _))) if error.kind() == io::ErrorKind::UnexpectedEof => return None,
+        Ok(Err((error, stream))) => (error.to_string(), Some(stream)),
+        Err(_) => ("it did not finish the handshake in time".to_owned(), None),
+    };
+    guard.refusals().write("unknown", Some(address), "TLS handshake", &why);
+    if let Some(stream) = refused {
+        linger(stream).await;
+    }
+    None
+}
+
+/// Lets the other end read why it is refused: closed with bytes of it unread, the kernel would throw away
+/// what it was told.
+async fn linger(mut stream: TcpStream) {
+    let left = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(UNREAD_BYTES_MAX), &mut tokio::io::sink()).await
+    };
+    // Whether it has read it or not, there is no more to say.
+    let _ = tokio::time::timeout(LINGER, left).await;
+}
+
+/// The next connection there is a place for.
+async fn patiently<C, A>(guard: &Guard, accept: impl Fn() -> A) -> (C, OwnedSemaphorePermit)
 where
     A: Future<Output = io::Result<C>>,
 {
     loop {
         match accept().await {
-            Ok(connection) => return connection,
+            Ok(connection) => match Arc::clone(guard.connections()).try_acquire_owned() {
+                Ok(permit) => return (connection, permit),
+                Err(_) => {
+                    drop(connection);
+                    tracing::warn!("too many connections are open: one was turned away");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            },
             // The client gave up before it was taken: nothing is wrong here.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {

@@ -1,4 +1,4 @@
-//! The Unix socket's file: made for its owner alone, and removed with the listener.
+//! The Unix socket's file: made with its mode, and removed with the listener.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -25,7 +25,7 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Binds, taking the place of a socket that a daemon left behind.
-    pub(super) async fn bind(path: &Path) -> Result<Self, Error> {
+    pub(super) async fn bind(path: &Path, mode: u32) -> Result<Self, Error> {
         let failed = |source| Error::Bind { listen: Listen::Unix(path.to_owned()), source };
         if let Some(dir) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(failed)?;
@@ -35,8 +35,8 @@ impl Socket {
         socket.bind(path).map_err(failed)?;
         // Nobody can connect to a socket that does not listen yet: there is no moment at which the
         // umask decides who may.
-        let owner_alone = std::fs::Permissions::from_mode(0o600);
-        std::fs::set_permissions(path, owner_alone).map_err(failed)?;
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(path, mode).map_err(failed)?;
         let file = identity(path).map_err(failed)?;
         let listener = socket.listen(BACKLOG).map_err(failed)?;
         Ok(Self { listener, path: path.to_owned(), file })

@@ -46,6 +46,12 @@ impl Fake {
     }
 }
 
+/// With nothing beside where to listen.
+pub fn settings(listen: Listen) -> Settings {
+    let submissions_per_second = std::num::NonZeroU32::MAX;
+    Settings { listen, tls: None, roles: BTreeMap::new(), submissions_per_second }
+}
+
 pub fn name(text: &str) -> RemoteName {
     text.parse().expect("legal")
 }
@@ -162,6 +168,9 @@ impl Engine for Fake {
             limits: in_force(self.told().limits),
             read_concurrency: 7,
             write_concurrency: 8,
+            read_parts_in_flight: 2,
+            write_parts_in_flight: 3,
+            throttled: 4,
             problem: None,
         };
         EngineStatus {
@@ -172,6 +181,7 @@ impl Engine for Fake {
             memory_budget: 256 << 20,
             memory_used: 1 << 20,
             remotes: vec![remote],
+            webhooks: Vec::new(),
         }
     }
 
@@ -215,7 +225,7 @@ pub struct Daemon {
     pub socket: PathBuf,
     pub served: JoinHandle<Result<(), Error>>,
     /// Removed with it.
-    _dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
 }
 
 impl Daemon {
@@ -226,19 +236,30 @@ impl Daemon {
         let stop = CancellationToken::new();
         let service = Service::new(ledger.clone(), engine.clone(), stop.clone());
         let socket = dir.path().join("run/control.sock");
-        let bound = bind(&Listen::Unix(socket.clone())).await.expect("free");
+        let settings = settings(Listen::Unix(socket.clone()));
+        let bound = bind(&settings, ledger.clone()).await.expect("free");
         let served = tokio::spawn(bound.serve(service));
         let endpoint = format!("unix://{}", socket.display());
         let channel =
             Endpoint::from_shared(endpoint).expect("legal").connect().await.expect("listening");
         let client = ControlClient::new(channel.clone());
-        Self { client, ledger, engine, stop, channel, socket, served, _dir: dir }
+        Self { client, ledger, engine, stop, channel, socket, served, dir }
     }
 
     /// Submits `com:images/NAME` with the label `batch=BATCH`.
     pub async fn submit(&mut self, name: &str, batch: &str) -> v1::Job {
         let answer = self.client.submit(request(name, batch)).await.expect("taken");
         answer.into_inner().job.expect("not a dry run")
+    }
+
+    /// The lines of the audit log, once all are on disk.
+    pub async fn audit(&self) -> Vec<serde_json::Value> {
+        self.ledger.flush().await.expect("writable");
+        let segments = std::fs::read_dir(self.dir.path().join("data/audit")).expect("there");
+        let text = segments.map(|it| std::fs::read_to_string(it.expect("read").path()));
+        let text: Vec<_> = text.map(|text| text.expect("UTF-8")).collect();
+        let lines = text.iter().flat_map(|text| text.lines());
+        lines.map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
     /// Claims the best job of the queue, as a worker would.

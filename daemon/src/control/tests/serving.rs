@@ -1,6 +1,7 @@
 //! Listeners, health, reflection, limits, status and drain.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 
 use causeway_proto::v1;
 use tokio_stream::StreamExt as _;
@@ -12,9 +13,10 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
-use super::harness::{Daemon, WAIT, name};
-use crate::base::Limits;
+use super::harness::{Daemon, WAIT, name, settings};
+use crate::base::{Limits, NoObserver};
 use crate::control::*;
+use crate::ledger::Ledger;
 use crate::model::Bandwidth;
 
 #[tokio::test]
@@ -24,7 +26,8 @@ async fn the_socket_is_its_owner_s_alone_and_goes_with_the_daemon() {
         |path: &std::path::Path| std::fs::metadata(path).expect("there").permissions().mode();
     assert_eq!(mode(&daemon.socket) & 0o777, 0o600);
     assert_eq!(mode(daemon.socket.parent().expect("not the root")) & 0o022, 0);
-    let in_use = bind(&Listen::Unix(daemon.socket.clone())).await;
+    let settings = settings(Listen::Unix(daemon.socket.clone()));
+    let in_use = bind(&settings, daemon.ledger.clone()).await;
     assert!(matches!(in_use, Err(Error::InUse(_))), "{in_use:?}");
     daemon.stop.cancel();
     let served = tokio::time::timeout(WAIT, daemon.served).await;
@@ -38,10 +41,12 @@ async fn a_stale_socket_is_replaced_and_a_file_is_not() {
     let stale = dir.path().join("stale.sock");
     drop(std::os::unix::net::UnixListener::bind(&stale).expect("free"));
     assert!(stale.exists(), "the standard library leaves the file");
-    bind(&Listen::Unix(stale)).await.expect("nobody answers");
+    let ledger = Ledger::open(&dir.path().join("data"), Arc::new(NoObserver)).expect("new");
+    let stale = settings(Listen::Unix(stale));
+    bind(&stale, ledger.clone()).await.expect("nobody answers");
     let file = dir.path().join("precious");
     std::fs::write(&file, "data").expect("writable");
-    let refused = bind(&Listen::Unix(file.clone())).await;
+    let refused = bind(&settings(Listen::Unix(file.clone())), ledger).await;
     assert!(matches!(refused, Err(Error::NotASocket(_))), "{refused:?}");
     assert_eq!(std::fs::read(&file).expect("still there"), b"data");
 }
@@ -53,7 +58,7 @@ async fn who_asks_is_the_peer_s_uid_or_address() {
     assert_eq!(daemon.submit("a", "1").await.actor, format!("uid:{uid}"));
 
     let listen = Listen::Tcp("127.0.0.1:0".parse().expect("legal"));
-    let bound = bind(&listen).await.expect("a free port");
+    let bound = bind(&settings(listen), daemon.ledger.clone()).await.expect("a free port");
     let Ok(Listen::Tcp(address)) = bound.local_endpoint() else { panic!("bound to TCP") };
     let service = Service::new(daemon.ledger.clone(), daemon.engine.clone(), daemon.stop.clone());
     let served = tokio::spawn(bound.serve(service));
@@ -168,6 +173,10 @@ async fn status_tells_the_queue_and_the_remotes() {
     assert_eq!(running.map(|count| count.count), Some(1));
     assert_eq!(status.remotes[0].remote, name("com").to_string());
     assert_eq!((status.parts_in_flight, status.memory_budget), (3, 256 << 20));
+    let remote = &status.remotes[0];
+    assert_eq!((remote.read_concurrency, remote.read_parts_in_flight), (7, 2));
+    assert_eq!((remote.write_concurrency, remote.write_parts_in_flight), (8, 3));
+    assert_eq!(remote.throttled, 4);
     assert!(status.uptime_seconds > 0);
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use causeway_proto::v1;
+use causeway_proto::v1::control_client::ControlClient;
 use causeway_proto::v1::watch_event::Event as Shown;
 use tonic::{Code, Status, Streaming};
 
@@ -269,16 +270,20 @@ async fn a_stop_ends_every_watch_as_unavailable() {
     served.expect("in time").expect("no panic").expect("a clean end");
 }
 
-/// The permit comes back when the client leaves: a watch that is gone counts no more.
+/// On each connection by itself. The permit comes back when the client leaves: a watch that is gone counts
+/// no more.
 #[tokio::test]
 async fn watches_are_bounded_and_come_back() {
     let mut daemon = Daemon::start().await;
     let mut open = Vec::new();
-    for _ in 0..64 {
+    for _ in 0..32 {
         open.push(watch(&mut daemon, of_batch("1", "")).await);
     }
     let refused = daemon.client.watch(of_batch("1", "")).await.expect_err("one too many");
     assert_eq!(refused.code(), Code::ResourceExhausted);
+    let endpoint = format!("unix://{}", daemon.socket.display());
+    let mut other = ControlClient::connect(endpoint).await.expect("listening");
+    other.watch(of_batch("1", "")).await.expect("another connection");
     drop(open);
     let again = async {
         while daemon.client.watch(of_batch("1", "")).await.is_err() {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::base::clock;
 use crate::ledger::Error;
-use crate::model::{Address, Intent, Job, JobId, JobState, Submission, Timestamp, TransferState};
+use crate::model::{Intent, Job, JobId, JobState, Submission, Timestamp, TransferState};
 
 /// One line but for its chain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,16 +81,9 @@ impl Entry {
         Ok(self)
     }
 
-    /// The same with the submission whole, but for the secret of a presigned source.
+    /// The same with the submission whole, but for the secret of a presigned source, which is not serialized.
     pub(in crate::ledger) fn with_submission(self, submission: &Submission) -> Result<Self, Error> {
-        let mut entry = self.with("submission", submission)?;
-        if let Some(Address::Presigned(url)) = submission.spec.as_ref().map(|spec| &spec.source) {
-            let source =
-                entry.detail.get_mut("submission").and_then(|it| it.pointer_mut("/spec/source"));
-            let source = source.ok_or_else(|| Error::corrupt("a submission without a source"))?;
-            *source = serde_json::json!({ "presigned": url.to_string() });
-        }
-        Ok(entry)
+        self.with("submission", submission)
     }
 
     /// The same with how the job stands after it.
@@ -141,16 +134,9 @@ impl Entry {
         serde_json::from_value(value.clone()).map(Some).map_err(|_| self.unreadable(name))
     }
 
-    /// The submission, with the source's query put back where it is known.
-    pub(in crate::ledger) fn submission(&self, query: Option<&str>) -> Result<Submission, Error> {
-        let mut value =
-            self.detail.get("submission").cloned().ok_or_else(|| self.unreadable("submission"))?;
-        if let (Some(query), Some(url)) = (query, value.pointer_mut("/spec/source/presigned")) {
-            let shown = url.as_str().unwrap_or_default();
-            let base = shown.split_once('?').map_or(shown, |(base, _)| base);
-            *url = Value::String(format!("{base}?{query}"));
-        }
-        serde_json::from_value(value).map_err(|_| self.unreadable("submission"))
+    /// The submission; a presigned source is without its query.
+    pub(in crate::ledger) fn submission(&self) -> Result<Submission, Error> {
+        self.field("submission")?.ok_or_else(|| self.unreadable("submission"))
     }
 
     /// What is wrong with a line whose chain holds: another version wrote it.

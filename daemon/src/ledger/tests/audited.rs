@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::base::chain;
 
 fn path(dir: &Path) -> PathBuf {
     dir.join("audit/audit-00000000000000000001.jsonl")
@@ -89,18 +90,20 @@ async fn a_presigned_source_stands_there_without_its_signature_which_is_kept_apa
         assert_eq!(mode & 0o777, 0o600);
     }
     ledger.control(id, Change::Cancel, "uid:0").await.expect("legal");
-    assert!(!secret.exists(), "the job is over");
+    assert!(secret.exists(), "it may be retried");
     ledger.control(id, Change::Retry, "uid:0").await.expect("legal");
-    assert!(secret.exists(), "the job needs it again");
     ledger.control(id, Change::Retry, "uid:0").await.expect_err("it is queued");
     assert!(secret.exists(), "a refusal takes nothing away");
     let token = token(&claim(&ledger, ANY).await.expect("queued"));
     ledger.apply(id, token, fail(true)).await.expect("leased");
-    assert!(!secret.exists(), "the job is over");
-    std::fs::write(&secret, "left by a crash").expect("room for a test");
+    assert!(secret.exists(), "it may be retried");
+    let over = "X-Amz-Signature=deadbeef&X-Amz-Date=20200101T000000Z&X-Amz-Expires=60";
+    std::fs::write(&secret, over).expect("room for a test");
     drop(ledger);
-    drop(open(dir.path()));
-    assert!(!secret.exists(), "swept at start");
+    let ledger = open(dir.path());
+    assert!(!secret.exists(), "swept at start: nobody can use it any more");
+    let refused = ledger.control(id, Change::Retry, "uid:0").await.expect_err("no signature");
+    assert!(chain(&refused).contains("submit it anew"), "{refused}");
 }
 
 #[tokio::test]

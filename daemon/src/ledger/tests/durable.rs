@@ -110,11 +110,11 @@ async fn of_schema(dir: &Path, schema: u32) {
 
 #[tokio::test]
 async fn another_schema_is_refused() {
-    for schema in [3, 6] {
+    for schema in [3, 7] {
         let dir = dir();
         of_schema(dir.path(), schema).await;
         let error = Ledger::open(dir.path(), Arc::new(NoObserver)).expect_err("not ours");
-        let told = matches!(error, Error::Schema { found, known: 5 } if found == schema);
+        let told = matches!(error, Error::Schema { found, known: 6 } if found == schema);
         assert!(told, "{error}");
     }
 }
@@ -123,10 +123,13 @@ async fn another_schema_is_refused() {
 #[tokio::test]
 async fn the_schema_before_is_read_and_becomes_this_one() {
     let dir = dir();
-    of_schema(dir.path(), 4).await;
-    let ledger = open(dir.path());
-    let schema = ledger.inner.desk.store.read::<u32>(Table::Meta, b"schema", String::new);
-    assert_eq!(schema.expect("readable"), Some(5));
+    for before in [4, 5] {
+        of_schema(dir.path(), before).await;
+        let ledger = open(dir.path());
+        let schema = ledger.inner.desk.store.read::<u32>(Table::Meta, b"schema", String::new);
+        assert_eq!(schema.expect("readable"), Some(6));
+        ledger.close().await.expect("on disk");
+    }
 }
 
 #[tokio::test]

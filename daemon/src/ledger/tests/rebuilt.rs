@@ -6,6 +6,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::*;
+use crate::model::Address;
 
 fn ledger_dir(dir: &Path) -> PathBuf {
     dir.join("ledger")
@@ -14,12 +15,6 @@ fn ledger_dir(dir: &Path) -> PathBuf {
 fn asides(dir: &Path) -> usize {
     let names = fs::read_dir(dir).expect("readable").map(|found| found.expect("readable"));
     names.filter(|found| found.file_name().to_string_lossy().starts_with("ledger.broken-")).count()
-}
-
-fn jobs(ledger: &Ledger) -> Vec<Job> {
-    let ids = keys(ledger, Table::Jobs);
-    let job = |id: &Vec<u8>| ledger.get(key::id(id).expect("an id")).expect("a whole record");
-    ids.iter().map(job).collect()
 }
 
 /// What a rebuild restores of a job; all else is asked for at the target, or made again.
@@ -41,11 +36,6 @@ fn restored(mut job: Job) -> Job {
         other => other,
     };
     let seen = job.state.is_terminal();
-    if seen {
-        // The secret of a job that is over is not worth keeping.
-        let spec = job.spec.as_mut().expect("a transfer");
-        spec.source = spec.source.to_string().parse().expect("legal");
-    }
     Job {
         revision: if seen { job.revision } else { 0 },
         attempts: if seen { job.attempts } else { 0 },
@@ -162,12 +152,19 @@ async fn a_ledger_made_from_its_log_has_the_same_jobs() {
         let missed = ledger.events(cursor, 10).expect("readable");
         assert!(matches!(missed, Events::TooOld { .. }), "a watcher begins anew: {missed:?}");
         if let Some(job) = keyed {
+            let mut spec = job.spec;
+            if let Some(Address::Presigned(url)) = spec.as_mut().map(|spec| &mut spec.source)
+                && let Some(secret) = ledger.secret(job.id).expect("readable")
+            {
+                *url = url.with_secret(&secret);
+            }
             let one = Submission {
-                spec: job.spec,
+                spec,
                 image: None,
                 priority: 0,
                 labels: Labels::new(),
                 idempotency_key: job.idempotency_key,
+                notify: Vec::new(),
             };
             let again = ledger.submit(one, "uid:0").await.expect("the key is known");
             assert_eq!((again.existed, again.job.id), (true, job.id));

@@ -57,18 +57,52 @@ async fn a_job_that_is_retried_as_it_fails_keeps_its_secret() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_kept_for_a_change_on_its_way_is_not_removed() {
+async fn a_secret_goes_with_success_unless_a_change_on_its_way_needs_it() {
     let dir = dir();
     let ledger = open(dir.path());
     let (id, secret) = presigned(&ledger, dir.path()).await;
-    ledger.control(id, Change::Cancel, "uid:0").await.expect("queued");
-    assert!(!secret.exists(), "the job is over");
+    let other = presigned(&ledger, dir.path()).await;
     // As a retry does, and another one that is given up.
-    let kept = ledger.keep_secret(id, "X-Amz-Signature=deadbeef".into()).await.expect("room");
-    drop(ledger.keep_secret(id, "X-Amz-Signature=deadbeef".into()).await.expect("room"));
-    ledger.control(id, Change::Pause, "uid:0").await.expect_err("it is over");
-    assert!(secret.exists(), "a retry is about to need it");
+    let kept = ledger.inner.secrets.entering(id);
+    drop(ledger.inner.secrets.entering(id));
+    let settle = || ledger.inner.secrets.settle(id, || false);
+    settle();
+    assert!(secret.exists(), "a change on its way needs it");
     drop(kept);
-    ledger.control(id, Change::Pause, "uid:0").await.expect_err("it is over");
+    settle();
     assert!(!secret.exists(), "nobody needs it");
+    assert!(other.1.exists(), "another job's");
+}
+
+/// What reads the database, or a copy of it, must not be able to fetch the object.
+#[tokio::test]
+async fn the_database_holds_no_query_and_an_older_one_is_rid_of_it() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let (id, secret) = presigned(&ledger, dir.path()).await;
+    let stored = |ledger: &Ledger| {
+        let tree = ledger.inner.desk.store.tree(Table::Jobs);
+        tree.get(id.to_bytes()).expect("readable").expect("there").to_vec()
+    };
+    let holds = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains("deadbeef");
+    assert!(!holds(&stored(&ledger)));
+    assert_eq!(ledger.secret(id).expect("readable").as_deref(), Some("X-Amz-Signature=deadbeef"));
+
+    // As schema 5 had it: the record whole.
+    let job = ledger.get(id).expect("there");
+    let json = serde_json::to_string(&job).expect("JSON");
+    let whole = json.replace("?REDACTED", "?X-Amz-Signature=deadbeef");
+    let whole: serde_json::Value = serde_json::from_str(&whole).expect("JSON");
+    let mut writes = store::Writes::default();
+    store::put(&mut writes, Table::Jobs, &id.to_bytes(), &whole, String::new).expect("plain data");
+    store::put(&mut writes, Table::Meta, b"schema", &5_u32, String::new).expect("plain data");
+    ledger.inner.desk.store.stage(writes);
+    ledger.inner.desk.store.commit().expect("the disk works");
+    assert!(holds(&stored(&ledger)));
+    ledger.close().await.expect("on disk");
+
+    let ledger = open(dir.path());
+    assert!(!holds(&stored(&ledger)));
+    assert_eq!(ledger.get(id).expect("there"), job);
+    assert!(secret.exists(), "its work is not done");
 }

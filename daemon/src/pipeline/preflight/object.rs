@@ -11,6 +11,7 @@ use super::bucket::shown;
 use super::report::{Halted, Report};
 use crate::base::{Pace, SharedObserver, clock};
 use crate::blob::{self, Attributes, PresignedObject, Rehearsed, S3Object, S3Target, Source};
+use crate::egress::Egress;
 use crate::ledger::{AskedUpload, Ledger};
 use crate::model::{
     ByteCount, ByteRange, Encryption, Failure, FailureClass, IfExists, JobId, ObjectAddress,
@@ -54,8 +55,9 @@ pub(super) async fn read_presigned(
     url: &PresignedUrl,
     pace: Arc<Pace>,
     observer: SharedObserver,
+    egress: &Egress,
 ) -> Result<(), Halted> {
-    let source = match PresignedObject::new(url.clone(), pace, observer, None) {
+    let source = match PresignedObject::new(url.clone(), pace, observer, egress, None) {
         Ok(source) => source,
         Err(error) => return report.refused("source object", &error.to_failure(report.side())),
     };

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use causewayd::base::{Limits, MemoryBudget, Pace, SharedObserver, Slots};
+use causewayd::egress::Egress;
 use causewayd::ledger::{Filter, Ledger};
 use causewayd::model::{Job, JobState};
 use causewayd::pipeline::{Pipeline, Quotas, Remotes};
@@ -73,6 +74,7 @@ impl Node {
             presigned: Pace::new("presigned", Limits::default(), Arc::clone(&observer)),
             slots: Slots::new(parts_max),
             quotas: Quotas::new(BTreeMap::new()),
+            egress: Egress::default(),
             memory: MemoryBudget::new(64 << 20),
             observer,
             probes: Probes::default(),

@@ -1,6 +1,8 @@
 //! Bad input and bad days: each is refused with one line that names the thing, the reason and the
 //! remedy, and leaves nothing behind.
 
+use std::os::unix::fs::DirBuilderExt as _;
+
 use anyhow::{Context as _, Result, ensure};
 use e2e::{Daemon, LogCheck, World, images};
 use sandbox::{Action, Attributes, Fault, Synthetic};
@@ -269,7 +271,8 @@ async fn a_data_directory_that_cannot_be_is_refused() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_takes_no_work() -> Result<()> {
     let world = World::new().await?;
-    std::fs::create_dir_all(world.path("data/audit"))?;
+    let mut directory = std::fs::DirBuilder::new();
+    directory.recursive(true).mode(0o700).create(world.path("data/audit"))?;
     std::os::unix::fs::symlink("/dev/full", world.audit_log())?;
     let daemon = world.start().await?;
     let refused = world.causeway(&["submit", SOURCE, TARGET]).await?;

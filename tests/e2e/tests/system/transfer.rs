@@ -132,6 +132,26 @@ async fn a_presigned_url_is_a_source() -> Result<()> {
     daemon.stop(LogCheck::Clean).await
 }
 
+/// Whoever may submit must not reach what the bastion does: its metadata service above all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_presigned_url_of_another_host_is_refused() -> Result<()> {
+    let mut world = World::new().await?;
+    world.config.set("allowed_hosts", vec!["s3", "localhost:*"])?;
+    let daemon = world.start().await?;
+    let url = |host: &str| format!("https://{host}/latest/a.bin?X-Amz-Signature=5ec2e7");
+    for host in ["169.254.169.254", "[fd00:ec2::254]", "127.0.0.1:9", "evil.example", "2852039166"]
+    {
+        let refused = world.causeway(&["submit", &url(host), "gov:landing/"]).await?;
+        let told = refused.expect_code(6)?.stderr;
+        ensure!(told.contains("not among allowed_hosts") && told.contains("operator"), "{told}");
+        ensure!(!told.contains("5ec2e7"), "{told}");
+    }
+    // The name is admitted; where it leads is not, and only the one who dials can tell.
+    let failed = world.fail(&[&url("localhost:9"), "gov:landing/"]).await?.to_string();
+    ensure!(failed.contains("is loopback") && failed.contains("permanent"), "{failed}");
+    daemon.stop(LogCheck::Expected(&["the job failed"])).await
+}
+
 /// A small bastion carries any image: memory does not depend on part size.
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_stays_bounded_with_512_mib_parts() -> Result<()> {

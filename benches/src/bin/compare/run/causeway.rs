@@ -40,7 +40,12 @@ impl Causeway {
 
     /// A daemon that is ready.
     pub fn start(&self, ground: &Ground) -> anyhow::Result<Daemon> {
-        Daemon::start(&self.daemon, ground)
+        self.start_with(ground, "")
+    }
+
+    /// One with more in its configuration.
+    pub fn start_with(&self, ground: &Ground, more: &str) -> anyhow::Result<Daemon> {
+        Daemon::start(&self.daemon, ground, more)
     }
 
     /// The client of a daemon.
@@ -118,7 +123,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    fn start(program: &Path, ground: &Ground) -> anyhow::Result<Self> {
+    fn start(program: &Path, ground: &Ground, more: &str) -> anyhow::Result<Self> {
         let telemetry = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
         let directory = ground.directory.display();
         let control = format!("unix:{directory}/control.sock");
@@ -131,6 +136,7 @@ impl Daemon {
         for (name, side) in [("source", &ground.source), ("target", &ground.target)] {
             text.push_str(&remote(name, side));
         }
+        text.push_str(more);
         std::fs::write(&config, text)?;
         let log = File::create(ground.directory.join("causewayd.log"))?;
         let child = Command::new(program)
@@ -152,6 +158,11 @@ impl Daemon {
             std::thread::park_timeout(Duration::from_millis(20));
         }
         Ok(daemon)
+    }
+
+    /// What `causeway --endpoint` takes.
+    pub fn control(&self) -> &str {
+        &self.control
     }
 
     pub fn id(&self) -> u32 {

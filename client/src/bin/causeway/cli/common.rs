@@ -18,6 +18,9 @@ pub struct Queueing {
     /// Makes a repeat of the same submission answer the same job
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
+    /// Webhook of the daemon's configuration that is told how the job ends; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub notify: Vec<String>,
 }
 
 impl Queueing {
@@ -27,6 +30,7 @@ impl Queueing {
             priority: self.priority,
             labels: Pair::map(&self.labels),
             idempotency_key: self.idempotency_key.clone(),
+            notify: self.notify.clone(),
             ..Default::default()
         }
     }

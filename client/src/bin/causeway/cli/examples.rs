@@ -17,11 +17,13 @@ Examples:
   causeway submit commercial:images/ami-0abc.bin gov:images/new-name.bin --verify readback --dry-run
   causeway submit --manifest batch.jsonl --label batch=7
   generate | causeway submit --manifest - --output json
+  causeway submit commercial:images/ami-0abc.bin gov:images/ --notify ops
   causeway submit --recursive commercial:images/2025/ gov:images/2025/ --include '*.bin'
 
 A manifest is JSON Lines or CSV with a header. Fields: source, target, priority, verify, if_exists,
-part_size, storage_class, sse, sse_kms_key_id, tags, labels, expect_blake3, idempotency_key. In CSV,
-tags and labels are written k=v;k=v. Options given here are the defaults of its lines.";
+part_size, storage_class, sse, sse_kms_key_id, tags, labels, expect_blake3, idempotency_key,
+notify. In CSV, tags and labels are written k=v;k=v, and notify NAME;NAME. Options given here are
+the defaults of its lines.";
 
 pub const STORE: &str = "\
 Examples:
@@ -49,8 +51,9 @@ Examples:
 
 A manifest is JSON Lines or CSV with a header. Fields: image, target, via, landing, name, tags,
 copy_tags, alias, deprecate_after, clean_up, retire_source, reuse_stored, allow_decrypted,
-require_encryption, repair, priority, labels, idempotency_key. In CSV, tags and labels are written
-k=v;k=v, and what is a flag here is true or false. Options given here are the defaults of its lines.
+require_encryption, repair, priority, labels, idempotency_key, notify. In CSV, tags and labels are
+written k=v;k=v, notify NAME;NAME, and what is a flag here is true or false. Options given here are
+the defaults of its lines.
 
 With --filter, each chosen image is one job; --dry-run prints the choice alone. The image's id is
 appended to an --idempotency-key, so that a repeat takes only images that are new.
@@ -114,6 +117,16 @@ Examples:
 
 Ends when the jobs have ended: 0 when all succeeded, else 1. Ctrl-C ends the watch, not the jobs.";
 
+pub const TOP: &str = "\
+Examples:
+  causeway top
+  causeway top --filter failed
+  causeway top --filter batch=7 --every 5s
+
+Keys: arrows choose a job, Enter shows its parts, p r c R pause, resume, cancel and retry it, + and
+- change its priority, / filters, s sorts, ? tells the rest, q quits. Any size of terminal will do;
+where there is none, use `causeway watch --output json`.";
+
 pub const PAUSE: &str = "\
 Examples:
   causeway pause 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2
@@ -128,7 +141,12 @@ Examples:
 pub const CANCEL: &str = "\
 Examples:
   causeway cancel 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2
-  causeway cancel --state queued --label batch=7";
+  causeway cancel --state queued --label batch=7
+  causeway cancel --all --yes
+
+On a terminal, --all, --state and --label ask first, with the number of jobs; --yes answers that. A
+script, whose stdin is no terminal, is not asked. A cancelled job's upload is aborted: what was sent
+is gone, and `causeway retry` begins anew.";
 
 pub const RETRY: &str = "\
 Examples:
@@ -176,3 +194,7 @@ pub const COMPLETIONS: &str = "\
 Examples:
   causeway completions bash > /etc/bash_completion.d/causeway
   causeway completions zsh > \"${fpath[1]}/_causeway\"";
+
+pub const MAN: &str = "\
+Examples:
+  causeway man --out /usr/local/share/man/man1";

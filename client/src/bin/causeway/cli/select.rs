@@ -24,7 +24,22 @@ pub struct Select {
     pub all: bool,
 }
 
+/// Whose jobs, and whether that was meant.
+#[derive(Debug, Args)]
+pub struct Cancel {
+    #[command(flatten)]
+    pub select: Select,
+    /// Do not ask: on a terminal, --all, --state and --label are asked about
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
 impl Select {
+    /// Whether it is for jobs that nobody named.
+    pub fn is_many(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
     pub fn selection(&self) -> Selection {
         let filtered = !self.labels.is_empty() || !self.states.is_empty();
         Selection {

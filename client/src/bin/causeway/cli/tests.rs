@@ -96,6 +96,10 @@ fn every_flag_of_submit_reaches_the_request() {
         "AB",
         "--idempotency-key",
         "k",
+        "--notify",
+        "ops",
+        "--notify",
+        "web",
         "--dry-run",
     ])
     .request();
@@ -112,6 +116,7 @@ fn every_flag_of_submit_reaches_the_request() {
     assert_eq!((request.priority, request.dry_run), (-7, true));
     assert_eq!(request.labels.get("b").map(String::as_str), Some("x=y"));
     assert_eq!(request.idempotency_key.as_deref(), Some("k"));
+    assert_eq!(request.notify, ["ops", "web"]);
 }
 
 #[test]

@@ -17,19 +17,21 @@ const JOB_WITHOUT_BAR: &str = "{prefix:28!} {wide_msg}";
 const STAGE: &str = "  {prefix:14!} [{bar:22}] {percent:>3}%  {wide_msg}";
 const STAGE_WITHOUT_BAR: &str = "  {prefix:14!} {wide_msg}";
 const STAGE_DONE: &str = "\u{2713} {prefix:14!} {wide_msg}";
-const STAGE_AHEAD: &str = "  {prefix:14!.dim}";
+const STAGE_AHEAD: &str = "  {prefix:14!}";
+const STAGE_AHEAD_DIM: &str = "  {prefix:14!.dim}";
 const REST: &str = "{wide_msg}";
 
 #[derive(Debug)]
 pub struct Bars {
     screen: MultiProgress,
     bars: Vec<ProgressBar>,
+    colour: bool,
 }
 
 impl Bars {
-    pub fn new() -> Self {
+    pub fn new(colour: bool) -> Self {
         let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        Self { screen, bars: Vec::new() }
+        Self { screen, bars: Vec::new(), colour }
     }
 
     /// A line that stays, above the bars.
@@ -51,7 +53,7 @@ impl Bars {
             self.bars.push(self.screen.add(ProgressBar::new(1)));
         }
         for (bar, row) in self.bars.iter().zip(rows) {
-            update(bar, row);
+            update(bar, row, self.colour);
         }
     }
 
@@ -61,8 +63,8 @@ impl Bars {
     }
 }
 
-fn update(bar: &ProgressBar, row: Row) {
-    bar.set_style(style(template(&row)));
+fn update(bar: &ProgressBar, row: Row, colour: bool) {
+    bar.set_style(style(template(&row, colour)));
     if let Some(fill) = row.fill {
         bar.set_length(fill.total);
         bar.set_position(fill.done);
@@ -71,13 +73,14 @@ fn update(bar: &ProgressBar, row: Row) {
     bar.set_message(row.text);
 }
 
-fn template(row: &Row) -> &'static str {
+fn template(row: &Row, colour: bool) -> &'static str {
     match (row.look, row.fill.is_some()) {
         (Look::Job, true) => JOB,
         (Look::Job, false) => JOB_WITHOUT_BAR,
         (Look::Stage, true) => STAGE,
         (Look::Stage, false) => STAGE_WITHOUT_BAR,
         (Look::StageDone, _) => STAGE_DONE,
+        (Look::StageAhead, _) if colour => STAGE_AHEAD_DIM,
         (Look::StageAhead, _) => STAGE_AHEAD,
         (Look::Rest, _) => REST,
     }
@@ -96,7 +99,8 @@ mod tests {
 
     #[test]
     fn the_templates_are_legal() {
-        let all = [JOB, JOB_WITHOUT_BAR, STAGE, STAGE_WITHOUT_BAR, STAGE_DONE, STAGE_AHEAD, REST];
+        let stages = [STAGE, STAGE_WITHOUT_BAR, STAGE_DONE, STAGE_AHEAD, STAGE_AHEAD_DIM];
+        let all = [JOB, JOB_WITHOUT_BAR, REST].into_iter().chain(stages);
         for template in all {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }

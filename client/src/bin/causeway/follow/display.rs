@@ -42,9 +42,9 @@ enum Form {
 }
 
 impl Progress {
-    pub fn new() -> Self {
+    pub fn new(out: &Out) -> Self {
         let form = match io::stderr().is_terminal() {
-            true => Form::Bars(Bars::new()),
+            true => Form::Bars(Bars::new(out.has_notes_colour())),
             false => Form::Lines(Lines::new()),
         };
         Self { form, is_lost: false }
@@ -131,7 +131,7 @@ impl Display for Events<'_> {
 
     fn ended(&mut self, job: &Job) -> anyhow::Result<()> {
         if job.state() != causeway::v1::JobState::Succeeded {
-            crate::print::error(super::figures::ending(job));
+            self.out.error(super::figures::ending(job));
         }
         Ok(())
     }

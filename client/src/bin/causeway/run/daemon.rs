@@ -25,7 +25,25 @@ pub async fn status(client: &Client, out: &mut Out) -> anyhow::Result<Exit> {
             out.line(plain(&format!("problem of {}: {}", remote.remote, remote.problem)))?;
         }
     }
+    if !status.webhooks.is_empty() {
+        out.line("")?;
+        out.write(&webhooks(&status))?;
+    }
     Ok(Exit::Done)
+}
+
+fn webhooks(status: &StatusResponse) -> String {
+    let mut table = table::new(&["WEBHOOK", "HOST", "WAITING", "TAKEN", "TROUBLE"]);
+    for webhook in &status.webhooks {
+        table.add_row([
+            table::cell(&webhook.webhook),
+            table::cell(&webhook.host),
+            table::cell(&webhook.pending.to_string()),
+            table::cell(&webhook.delivered.to_string()),
+            table::cell(table::or_dash(&webhook.last_error)),
+        ]);
+    }
+    table::text(&table)
 }
 
 fn overview(status: &StatusResponse) -> String {

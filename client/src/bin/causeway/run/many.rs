@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::print::Out;
-use report::{Fault, Report};
+use report::{Fault, OBJECT, Report};
 
 /// Lines read ahead of the daemon.
 const LINES_AHEAD: usize = 64;
@@ -85,7 +85,7 @@ pub async fn prefix(
     wait: bool,
 ) -> anyhow::Result<Exit> {
     let answers = client.submit_prefix(request).await?;
-    collect(client, answers, Report::new(out, "object", wait)).await
+    collect(client, answers, Report::new(out, OBJECT, wait)).await
 }
 
 /// Each of some requests; `noun` is what one stands for.

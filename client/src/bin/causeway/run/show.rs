@@ -132,6 +132,7 @@ fn describe_place(page: &mut Page, job: &Job) {
     page.row("priority", job.priority.to_string());
     page.known("labels", pairs(&job.labels));
     page.known("idempotency", job.idempotency_key.as_ref());
+    page.known("notify", Some(job.notify.join(", ")).filter(|names| !names.is_empty()));
 }
 
 fn describe_target(page: &mut Page, spec: &TransferSpec) {

@@ -81,7 +81,8 @@ async fn wait(client: &Client, out: &mut Out, job: &Job, existed: bool) -> anyho
         last = Some(job.clone());
         Ok(())
     };
-    let tally = follow::follow(client, request, &mut Progress::new(), &mut keep).await?;
+    let progress = &mut Progress::new(out);
+    let tally = follow::follow(client, request, progress, &mut keep).await?;
     let job = last.ok_or(Error::Incomplete { field: "job" })?;
     if out.is_json() {
         out.json(&view::Submitted { existed, job: view::Job::from(&job) })?;

@@ -14,7 +14,7 @@ pub async fn watch(client: &Client, out: &mut Out, arguments: &Watch) -> anyhow:
         cursor: String::new(),
     };
     let display: &mut dyn Display =
-        if out.is_json() { &mut Events::new(out) } else { &mut Progress::new() };
+        if out.is_json() { &mut Events::new(out) } else { &mut Progress::new(out) };
     let tally = follow::follow(client, request, display, &mut |_| Ok(())).await?;
     if tally.ended() == 0 && arguments.jobs.is_empty() {
         print::note("nothing to watch: no job runs or waits");

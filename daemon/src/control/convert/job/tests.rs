@@ -61,7 +61,7 @@ fn live() -> Live {
         bytes_done: 13 * MIB,
         bytes_per_second: 2 * MIB,
         parts_active: vec![(number(2), 4)],
-        percent: None,
+        ..Live::default()
     }
 }
 

@@ -15,6 +15,9 @@ use crate::run::submit::{ending, print_plan};
 /// Jobs followed at a time with `--wait`; the ids must fit into one request.
 const WATCHED_MAX: usize = 1_000;
 
+/// What `submit --recursive` counts.
+pub const OBJECT: &str = "object";
+
 /// What a reading thread finds wrong: a line, or the file.
 pub type Fault = io::Result<(u64, String)>;
 
@@ -93,7 +96,7 @@ impl<'a> Report<'a> {
 
     fn refuse(&mut self, line: u64, fault: view::Fault) -> anyhow::Result<()> {
         self.refused += 1;
-        print::error(format_args!("{} {line}: {}", self.noun, fault.message));
+        self.out.error(format_args!("{} {line}: {}", self.noun, fault.message));
         match self.out.is_json() {
             true => self.out.json(&view::Line::refused(line, fault)),
             false => Ok(()),
@@ -125,6 +128,11 @@ impl<'a> Report<'a> {
         if self.wait && tally.ended() > 0 {
             print::note(tally);
         }
+        if self.last_answered == 0 && self.noun == OBJECT {
+            // A prefix with a typing error must not look like work that was done.
+            let message = "no object below the prefix is to be carried".to_owned();
+            return Err(Error::NotFound { message }.into());
+        }
         // A refused line weighs more than a failed job: nothing in the queue stands for it.
         Ok(if self.refused > 0 { Exit::Refused } else { tally.exit() })
     }
@@ -139,6 +147,7 @@ async fn follow_chunk(client: &Client, out: &mut Out, chunk: &[Followed]) -> any
     }
     let job_ids = lines.keys().map(|id| (*id).to_owned()).collect();
     let request = WatchRequest { job_ids, ..Default::default() };
+    let mut progress = Progress::new(out);
     let mut ended = |job: &Job| {
         if !out.is_json() {
             return out.line(ending(job));
@@ -150,5 +159,5 @@ async fn follow_chunk(client: &Client, out: &mut Out, chunk: &[Followed]) -> any
         }
         Ok(())
     };
-    follow::follow(client, request, &mut Progress::new(), &mut ended).await
+    follow::follow(client, request, &mut progress, &mut ended).await
 }

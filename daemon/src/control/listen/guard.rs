@@ -1,0 +1,105 @@
+//! What decides who comes in: the roles, the certificates and the paces, changed together by a reload.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::{ArcSwap, Guard as Lent};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::tls::{Loaded, Unusable};
+use super::{Listen, Settings};
+use crate::control::access::{Access, Caller, Pacing, Refusals, Who};
+use crate::ledger::Ledger;
+
+/// Connections at once. Each may have 256 requests in progress, so there is an end to what they hold.
+const CONNECTIONS_MAX: usize = 1024;
+
+/// Shared by the listener, the gate before the methods, and whoever reloads.
+#[derive(Debug)]
+pub struct Guard {
+    access: ArcSwap<Access>,
+    tls: Option<Mutex<Tls>>,
+    pacing: Pacing,
+    connections: Arc<Semaphore>,
+    refusals: Refusals,
+}
+
+#[derive(Debug)]
+struct Tls {
+    loaded: Loaded,
+    /// Ends the connections that were let in by this `client_ca`.
+    cut: CancellationToken,
+}
+
+impl Guard {
+    pub(super) fn new(settings: &Settings, ledger: Ledger) -> Result<Self, Unusable> {
+        let loaded = settings.tls.as_ref().map(|files| files.load()).transpose()?;
+        let tls = loaded.map(|loaded| Mutex::new(Tls { loaded, cut: CancellationToken::new() }));
+        Ok(Self {
+            access: ArcSwap::from_pointee(access(settings)),
+            tls,
+            pacing: settings.pacing(),
+            connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            refusals: Refusals::new(ledger),
+        })
+    }
+
+    /// Puts the roles and the certificates of `settings` in force. Where `client_ca` is another, clients
+    /// that came in by the old one are cut off; they come again, or cannot. Blocks for a moment.
+    ///
+    /// # Errors
+    /// Where a file cannot be used; nothing has changed then.
+    pub fn reload(&self, settings: &Settings) -> Result<(), Unusable> {
+        let loaded = settings.tls.as_ref().map(|files| files.load()).transpose()?;
+        if let (Some(tls), Some(loaded)) = (&self.tls, loaded) {
+            let mut tls = lock(tls);
+            let is_other = tls.loaded.client_ca != loaded.client_ca;
+            tls.loaded = loaded;
+            if is_other {
+                std::mem::take(&mut tls.cut).cancel();
+            }
+        }
+        self.access.store(Arc::new(access(settings)));
+        Ok(())
+    }
+
+    pub(in crate::control) fn access(&self) -> Lent<Arc<Access>> {
+        self.access.load()
+    }
+
+    pub(in crate::control) fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
+    pub(super) fn connections(&self) -> &Arc<Semaphore> {
+        &self.connections
+    }
+
+    /// What the next handshake is made with, and what ends the connection; `None` without TLS.
+    pub(super) fn tls(&self) -> Option<(Arc<rustls::ServerConfig>, CancellationToken)> {
+        let tls = lock(self.tls.as_ref()?);
+        Some((Arc::clone(&tls.loaded.config), tls.cut.child_token()))
+    }
+
+    pub(super) fn caller(&self, who: Who, cut: CancellationToken) -> Caller {
+        Caller::new(who, self.pacing, cut)
+    }
+}
+
+fn access(settings: &Settings) -> Access {
+    Access::new(nix::unistd::geteuid().as_raw(), settings.roles.clone())
+}
+
+// Nothing panics while it holds the lock.
+fn lock(tls: &Mutex<Tls>) -> MutexGuard<'_, Tls> {
+    tls.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Settings {
+    /// Who may open the socket: its owner alone, or anybody where user ids have roles of their own, since
+    /// the kernel tells which one it is.
+    pub(super) fn socket_mode(&self) -> u32 {
+        let by_uid = matches!(self.listen, Listen::Unix(_)) && !self.roles.is_empty();
+        if by_uid { 0o666 } else { 0o600 }
+    }
+}

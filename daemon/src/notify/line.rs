@@ -1,0 +1,200 @@
+//! Which notice of a webhook is sent when. Pure but for the jitter of its pauses.
+//!
+//! A notice that fails waits, and the webhook as a whole waits: a receiver that is down is asked once a pause,
+//! however many notices wait, and not once for each. When one is taken, the others follow at once; one that
+//! alone is refused goes to the back and holds up nobody.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::base::Backoff;
+
+/// Deliveries at once to a receiver that answers.
+const AT_ONCE: usize = 4;
+const PAUSES: Backoff =
+    Backoff { first: Duration::from_secs(5), widest: Duration::from_secs(3600) };
+
+/// From half of the window to all of it.
+fn pause(failures: u32) -> Duration {
+    PAUSES.window(failures) / 2 + PAUSES.delay(failures) / 2
+}
+
+/// What waits, and for what.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    waiting: BTreeSet<(Instant, u64)>,
+    /// How often each failed that did.
+    failures: HashMap<u64, u32>,
+    newest: Option<u64>,
+    in_flight: usize,
+    /// In a row, of whatever notice.
+    failed: u32,
+    not_before: Option<Instant>,
+}
+
+impl Line {
+    /// The newest that was ever taken.
+    pub(super) fn newest(&self) -> Option<u64> {
+        self.newest
+    }
+
+    /// Takes what came since, oldest first.
+    pub(super) fn add(&mut self, cursors: Vec<u64>, now: Instant) {
+        self.newest = cursors.last().copied().or(self.newest);
+        self.waiting.extend(cursors.into_iter().map(|cursor| (now, cursor)));
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Lets go of those that are not among `pending`, which is in order: they were dropped.
+    pub(super) fn keep(&mut self, pending: &[u64]) {
+        let is_there = |cursor: &u64| pending.binary_search(cursor).is_ok();
+        self.waiting.retain(|(_, cursor)| is_there(cursor));
+        self.failures.retain(|cursor, _| is_there(cursor));
+    }
+
+    /// Whether the last delivery failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failed > 0
+    }
+
+    /// The one to send now, if any is due and there is room.
+    pub(super) fn next(&mut self, now: Instant) -> Option<u64> {
+        let room = if self.is_failing() { 1 } else { AT_ONCE };
+        if self.in_flight >= room || self.due_at().is_none_or(|at| at > now) {
+            return None;
+        }
+        self.in_flight += 1;
+        self.waiting.pop_first().map(|(_, cursor)| cursor)
+    }
+
+    fn due_at(&self) -> Option<Instant> {
+        let (first, _) = self.waiting.first()?;
+        Some(self.not_before.map_or(*first, |at| at.max(*first)))
+    }
+
+    /// When there is something to do, if nothing ends before.
+    pub(super) fn wakes_at(&self) -> Option<Instant> {
+        let room = if self.is_failing() { 1 } else { AT_ONCE };
+        self.due_at().filter(|_| self.in_flight < room)
+    }
+
+    /// It is over, and need not be sent again.
+    pub(super) fn ended(&mut self, cursor: u64, delivered: bool) {
+        self.in_flight -= 1;
+        self.failures.remove(&cursor);
+        if delivered {
+            (self.failed, self.not_before) = (0, None);
+        }
+    }
+
+    /// It is sent again later; `asked` is how long the receiver wants to be left alone.
+    pub(super) fn failed(&mut self, cursor: u64, now: Instant, asked: Option<Duration>) {
+        self.in_flight -= 1;
+        let own = self.failures.entry(cursor).or_default();
+        *own += 1;
+        let wait = |failures| pause(failures).max(asked.unwrap_or_default());
+        self.waiting.insert((now + wait(*own), cursor));
+        self.failed += 1;
+        self.not_before = Some(now + wait(self.failed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_from_seconds_to_an_hour() {
+        for failures in 1..40 {
+            let (window, pause) = (PAUSES.window(failures), pause(failures));
+            assert!(pause >= window / 2 && pause <= window, "{failures}: {pause:?}");
+        }
+        assert!(pause(1) <= Duration::from_secs(5));
+        assert!(pause(40) >= Duration::from_secs(1800));
+    }
+
+    /// Ten thousand wait for a receiver that is gone: it is asked some hundred times in three days.
+    #[test]
+    fn a_dead_receiver_is_asked_once_a_pause_however_many_wait() {
+        let mut line = Line::default();
+        let begin = Instant::now();
+        line.add((0..10_000).collect(), begin);
+        let (mut now, mut sent) = (begin, 0);
+        while now < begin + Duration::from_secs(3 * 24 * 3600) {
+            while let Some(cursor) = line.next(now) {
+                sent += 1;
+                line.failed(cursor, now, None);
+            }
+            now = line.wakes_at().expect("they all wait").max(now);
+        }
+        assert!((72..200).contains(&sent), "{sent} sent");
+    }
+
+    #[test]
+    fn one_that_is_taken_lets_the_others_follow_at_once() {
+        let (mut line, now) = (Line::default(), Instant::now());
+        line.add(vec![1, 2, 3, 4, 5, 6], now);
+        let first: Vec<_> = std::iter::from_fn(|| line.next(now)).collect();
+        assert_eq!(first, [1, 2, 3, 4]);
+        for cursor in first {
+            line.failed(cursor, now, None);
+        }
+        assert_eq!(line.next(now), None, "all wait");
+        let later = now + Duration::from_secs(3600);
+        let probe = line.next(later).expect("a pause has passed");
+        assert_eq!((probe, line.next(later)), (5, None), "one alone is tried");
+        line.ended(probe, true);
+        let rest: BTreeSet<_> = std::iter::from_fn(|| line.next(later)).collect();
+        assert_eq!(rest.len(), AT_ONCE);
+    }
+
+    /// A receiver that chokes on one message must not miss the others.
+    #[test]
+    fn one_that_is_always_refused_holds_up_nobody() {
+        let (mut line, mut now) = (Line::default(), Instant::now());
+        line.add((0..50).collect(), now);
+        let mut told = BTreeSet::new();
+        for _ in 0..1000 {
+            match line.next(now) {
+                Some(7) => line.failed(7, now, None),
+                Some(cursor) => {
+                    told.insert(cursor);
+                    line.ended(cursor, true);
+                }
+                None => match line.wakes_at() {
+                    Some(at) if told.len() < 49 => now = at,
+                    _ => break,
+                },
+            }
+        }
+        assert_eq!(told.len(), 49);
+    }
+
+    #[test]
+    fn what_was_dropped_is_let_go_of() {
+        let (mut line, now) = (Line::default(), Instant::now());
+        line.add((0..10).collect(), now);
+        assert_eq!(line.next(now), Some(0));
+        line.failed(0, now, None);
+        line.keep(&[8, 9]);
+        assert_eq!((line.len(), line.failures.len()), (2, 0));
+        assert_eq!(line.next(now + Duration::from_secs(5)), Some(8));
+    }
+
+    #[test]
+    fn a_receiver_that_asks_for_time_gets_it() {
+        let (mut line, now) = (Line::default(), Instant::now());
+        line.add(vec![1, 2], now);
+        let asked = Duration::from_secs(600);
+        assert_eq!(line.next(now), Some(1));
+        line.failed(1, now, Some(asked));
+        assert_eq!(line.next(now + Duration::from_secs(599)), None);
+        assert_eq!(line.next(now + asked), Some(2));
+    }
+}
