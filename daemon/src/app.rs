@@ -3,6 +3,9 @@
 //! Start-up order is the reverse of dependency: ledger, remotes, data path, scheduler, then the
 //! doors. The doors are bound before anything is announced, and closed first when it ends: no one is
 //! told yes by a daemon that is going away.
+//!
+//! There are two runtimes: one thread for the doors, where people and Prometheus ask, and as many as there are
+//! processors for the work. What somebody asks of the sides is work.
 
 mod admission;
 mod engine;
@@ -17,6 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio_util::context::TokioContext;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -88,11 +93,11 @@ pub fn check(path: &Path) -> Result<Config, Faults> {
     Config::load(path, std::env::vars_os())
 }
 
-/// Runs the daemon until it is told to stop.
+/// Runs the daemon until it is told to stop. `doors` is the runtime of what listens.
 ///
 /// # Errors
 /// Where it cannot start.
-pub async fn run(path: PathBuf, drain_timeout: Duration) -> Result<(), Error> {
+pub async fn run(path: PathBuf, drain_timeout: Duration, doors: Handle) -> Result<(), Error> {
     let config = check(&path)?;
     let log = telemetry::init(&config.telemetry.log, config.telemetry.log_format)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "starting");
@@ -103,7 +108,7 @@ pub async fn run(path: PathBuf, drain_timeout: Duration) -> Result<(), Error> {
     let remotes = Arc::new(connect(&config, &observer).await?);
     let counted = Arc::clone(&metrics);
     let daemon = Daemon::new(&config, ledger.clone(), remotes, counted, drain_timeout)?;
-    let doors = Doors::open(&config, &daemon).await?;
+    let doors = Doors::open(&config, &daemon, doors).await?;
 
     let tasks = TaskTracker::new();
     let shutdown = CancellationToken::new();
@@ -126,25 +131,30 @@ struct Watched {
     log: ReloadHandle,
 }
 
-/// The listening sockets.
+/// The listening sockets, and the runtime that they are served by.
 struct Doors {
+    runtime: Handle,
     control: control::Bound,
     telemetry: TcpListener,
 }
 
 impl Doors {
-    async fn open(config: &Config, daemon: &Daemon) -> Result<Self, Error> {
+    async fn open(config: &Config, daemon: &Daemon, runtime: Handle) -> Result<Self, Error> {
         let at = config.telemetry.listen;
-        let telemetry = TcpListener::bind(at).await.map_err(|source| Error::Listen {
-            what: "telemetry",
-            at: at.to_string(),
-            source,
-        })?;
-        let control = control::bind(&config.control, daemon.ledger().clone()).await?;
+        // A socket's events go to the runtime in which it is made.
+        let bound = TokioContext::new(bind(config, daemon), runtime.clone());
+        let (control, telemetry) = bound.await?;
         warn_of_strangers(&config.control);
         tracing::info!(control = %config.control.listen, telemetry = %at, data_dir = %daemon.data_dir().display(), "listening");
-        Ok(Self { control, telemetry })
+        Ok(Self { runtime, control, telemetry })
     }
+}
+
+async fn bind(config: &Config, daemon: &Daemon) -> Result<(control::Bound, TcpListener), Error> {
+    let at = config.telemetry.listen;
+    let failed = |source| Error::Listen { what: "telemetry", at: at.to_string(), source };
+    let telemetry = TcpListener::bind(at).await.map_err(failed)?;
+    Ok((control::bind(&config.control, daemon.ledger().clone()).await?, telemetry))
 }
 
 /// Starts everything and waits for the end: the doors close first, then the scheduler stops.
@@ -161,18 +171,19 @@ async fn serve(
     let scheduler_stop = CancellationToken::new();
     let mut scheduler = tokio::spawn(Arc::clone(daemon.scheduler()).run(scheduler_stop.clone()));
     let endpoints = endpoints(&daemon, metrics);
-    tasks.spawn(telemetry::serve(doors.telemetry, endpoints, shutdown.clone()));
+    let telemetry = telemetry::serve(doors.telemetry, endpoints, shutdown.clone());
+    tasks.spawn_on(telemetry, &doors.runtime);
     tasks.spawn(daemon.reaper().run(shutdown.clone()));
     let identities = Arc::clone(&daemon).watch_identities();
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(identities));
     let schedules = Arc::clone(&daemon).follow_schedules();
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(schedules));
     tasks.spawn(Arc::clone(daemon.notifier()).run(shutdown.clone()));
-    tasks.spawn(lifecycle::watchdog(shutdown.clone()));
+    tasks.spawn(lifecycle::watchdog(shutdown.clone(), doors.runtime.clone()));
     let service =
         control::Service::new(daemon.ledger().clone(), Arc::clone(&daemon) as _, shutdown.clone());
     let guard = doors.control.guard();
-    let mut control = tasks.spawn(doors.control.serve(service));
+    let mut control = tasks.spawn_on(doors.control.serve(service), &doors.runtime);
     lifecycle::ready();
 
     let told_to_stop = async {

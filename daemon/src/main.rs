@@ -11,6 +11,7 @@ use mimalloc::MiMalloc;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
+use tokio::runtime::Builder;
 
 /// Chosen by measurement, see ARCHITECTURE.md.
 #[global_allocator]
@@ -145,11 +146,16 @@ fn keep_private() -> nix::Result<()> {
 }
 
 fn run(config: PathBuf, drain_timeout: Duration) -> Result<(), app::Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(app::Error::Host)?;
-    let result = runtime.block_on(app::run(config, drain_timeout));
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(app::Error::Host)?;
+    // Whoever asks something is not to wait behind the hashing and framing of all parts: a thread of its own
+    // is woken by the kernel in its turn.
+    let doors =
+        Builder::new_multi_thread().worker_threads(1).thread_name("doors").enable_all().build();
+    let doors = doors.map_err(app::Error::Host)?;
+    let result = runtime.block_on(app::run(config, drain_timeout, doors.handle().clone()));
     // Whatever still blocks a thread, name resolution say, does not hold up the exit.
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    doors.shutdown_timeout(Duration::from_millis(500));
+    runtime.shutdown_timeout(Duration::from_millis(500));
     result
 }
 

@@ -1,21 +1,21 @@
 //! The daemon as the control service and telemetry see it.
 
+mod asked;
 mod scrape;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::runtime::Handle;
 
 use super::limits::{self, LimitBook};
 use super::{Error, admission, images};
 use crate::base::{
-    Berth, Direction, InForce, Lane, Limits, MemoryBudget, Pace, SharedObserver, Slots, chain,
-    clock,
+    Direction, InForce, Lane, Limits, MemoryBudget, Pace, SharedObserver, Slots, chain, clock,
 };
-use crate::blob;
 use crate::config::Config;
 use crate::control::{
     Defaults, DryRun, Engine, EngineStatus, ImagesAsked, LimitsChange, LimitsRefused, ListedPage,
@@ -24,19 +24,16 @@ use crate::control::{
 use crate::egress::Egress;
 use crate::ledger::Ledger;
 use crate::model::{
-    Bandwidth, Check, Failure, FailureClass, Image, Job, JobId, Live, ObjectAddress, Policy,
-    RemoteName, Side, Submission, Timestamp, TransferSpec,
+    Bandwidth, Check, Failure, Image, Job, JobId, Live, ObjectAddress, Policy, RemoteName,
+    Submission, Timestamp, TransferSpec,
 };
 use crate::notify::Notifier;
 use crate::pipeline::{Pipeline, QuotaLimits, Quotas, Remotes};
 use crate::remote::Remote;
 use crate::scheduler::{Reaper, Scheduler};
 use crate::telemetry::Metrics;
-use crate::transfer::retry::Budget;
-use crate::transfer::{Fault, Probes, Record, unrecorded};
+use crate::transfer::{Probes, unrecorded};
 
-/// How long a dry run, or a page of a listing, may take before it says what it waits for.
-const DRY_RUN_PATIENCE: Duration = Duration::from_secs(30);
 /// How often a remote whose identity could not be checked is asked again.
 const IDENTITY_EVERY: Duration = Duration::from_secs(30);
 
@@ -53,11 +50,14 @@ pub(super) struct Daemon {
     limits: LimitBook,
     notifier: Arc<Notifier>,
     metrics: Arc<Metrics>,
+    /// The runtime of the work.
+    work: Handle,
     /// What is wrong with a remote, by its name.
     problems: Mutex<BTreeMap<RemoteName, String>>,
 }
 
 impl Daemon {
+    /// Called in the runtime of the work.
     pub(super) fn new(
         config: &Config,
         ledger: Ledger,
@@ -99,6 +99,7 @@ impl Daemon {
             limits,
             notifier,
             metrics,
+            work: Handle::current(),
             problems: Mutex::default(),
         }))
     }
@@ -249,46 +250,19 @@ impl Engine for Daemon {
     }
 
     async fn dry_run(&self, spec: &TransferSpec) -> Result<DryRun, Failure> {
-        let handle = self.pipeline.handle(Some(spec), 0, Berth::unbounded());
-        let record = Record::of_no_job(self.ledger().clone(), &handle.live, &handle.stop);
-        let transfer = self.pipeline.build(spec, record, &handle).map_err(|failure| *failure)?;
-        let draft = match tokio::time::timeout(DRY_RUN_PATIENCE, transfer.draft()).await {
-            Ok(Ok(draft)) => draft,
-            Ok(Err(Fault::Failed { failure, .. } | Fault::BeginAnew { failure })) => {
-                return Err(*failure);
-            }
-            Ok(Err(fault @ (Fault::Stopped | Fault::Ledger(_)))) => {
-                return Err(Failure::new(FailureClass::Transient, fault.to_string(), "try again"));
-            }
-            Err(_) => {
-                let wait = handle.live.snapshot().wait.map(|wait| wait.detail);
-                let reason = wait.unwrap_or_else(|| "a side does not answer".into());
-                return Err(Failure::new(FailureClass::Transient, reason, "try again later"));
-            }
-        };
-        let (source, target) = transfer.describe(&draft);
-        Ok(DryRun {
-            source,
-            target,
-            part_size: draft.plan.part_size(),
-            parts: draft.plan.parts(),
-            verify: spec.verify,
-            if_exists: spec.if_exists,
-            bytes_to_send: draft.bytes_to_send(spec),
-            warnings: draft.warnings,
-        })
+        self.working(self.draft(spec)).await
     }
 
     async fn preflight(&self, submission: &Submission) -> (Vec<Check>, Vec<Policy>) {
-        self.pipeline.preflight(submission).await
+        self.working(self.pipeline.preflight(submission)).await
     }
 
     async fn roll_back_alias(&self, job: &Job) -> Result<u64, Failure> {
-        images::roll_back_alias(&self.pipeline.remotes, job).await
+        self.working(images::roll_back_alias(&self.pipeline.remotes, job)).await
     }
 
     async fn list_images(&self, asked: &ImagesAsked) -> Result<Vec<Image>, Failure> {
-        images::list(&self.pipeline.remotes, asked).await
+        self.working(images::list(&self.pipeline.remotes, asked)).await
     }
 
     async fn list_prefix(
@@ -296,24 +270,7 @@ impl Engine for Daemon {
         prefix: &ObjectAddress,
         token: Option<String>,
     ) -> Result<ListedPage, Failure> {
-        let Some(remote) = self.remote(&prefix.remote) else {
-            let reason = format!("there is no remote '{}'", prefix.remote);
-            return Err(Failure::new(FailureClass::Permanent, reason, "name a configured one"));
-        };
-        let deadline = Instant::now() + DRY_RUN_PATIENCE;
-        let mut budget = Budget::default();
-        let page = loop {
-            let error = match blob::list(Arc::clone(remote), prefix, token.as_deref()).await {
-                Ok(page) => break page,
-                Err(error) => error,
-            };
-            match budget.spend(error.class()) {
-                Some(pause) if Instant::now() + pause < deadline => tokio::time::sleep(pause).await,
-                _ => return Err(error.to_failure(Side::Source)),
-            }
-        };
-        let keys = page.objects.into_iter().map(|object| object.key).collect();
-        Ok(ListedPage { keys, next: page.next })
+        self.working(self.keys_below(prefix, token)).await
     }
 
     fn status(&self) -> EngineStatus {

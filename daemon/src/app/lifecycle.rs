@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -56,13 +57,16 @@ pub(super) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// Feeds systemd's watchdog at half its interval, from the runtime that does the work: a runtime that
-/// is stuck feeds nothing and is restarted.
-pub(super) async fn watchdog(shutdown: CancellationToken) {
+/// Feeds systemd's watchdog at half its interval, from the runtime that does the work, once that of the
+/// doors has answered: a daemon of which either is stuck feeds nothing and is restarted.
+pub(super) async fn watchdog(shutdown: CancellationToken, doors: Handle) {
     let Some(interval) = sd_notify::watchdog_enabled() else { return };
     let every = (interval / 2).max(Duration::from_millis(100));
     while shutdown.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
-        notify(&[NotifyState::Watchdog]);
+        let answered = shutdown.run_until_cancelled(doors.spawn(async {}));
+        if let Some(Ok(())) = answered.await {
+            notify(&[NotifyState::Watchdog]);
+        }
     }
 }
 

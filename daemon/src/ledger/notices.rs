@@ -10,7 +10,7 @@
 //! - At most so many wait for one webhook; then the oldest goes. A receiver that is gone for good fills no
 //!   disk and holds up no job.
 //! - The body is written once: however often it is sent, it is the same bytes.
-//! - The table is not in the [`seal`](super::seal): a version that does not know it can open the database.
+//! - A notice that vanishes from the database shows at the next start, as a vanished job does.
 
 mod body;
 

@@ -9,9 +9,9 @@ use super::{Error, record, secret};
 use crate::model::Job;
 
 /// 5 has image jobs, which 4 could not read. 6 has no query of a presigned source, which 5 would look for.
-const SCHEMA: u32 = 6;
+pub(super) const SCHEMA: u32 = 6;
 /// The oldest that becomes this one.
-const SCHEMA_READ_MIN: u32 = 4;
+pub(super) const SCHEMA_READ_MIN: u32 = 4;
 const KEY: &[u8] = b"schema";
 /// Records that are committed together.
 const STAGED_MAX: usize = 512;

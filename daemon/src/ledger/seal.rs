@@ -8,8 +8,7 @@
 //! so a missing, an old and a changed record all show, and no payload is hashed twice.
 //!
 //! Outbox and counters are left out: they hold nothing that is not elsewhere, and change with every
-//! commit. So are notices, which an older version does not know: it is to open the database all the same. Against a database that went back as a whole there is the audit log, which is never
-//! ahead.
+//! commit. Against a database that went back as a whole there is the audit log, which is never ahead.
 
 use std::ops::Bound;
 use std::thread;
@@ -39,8 +38,9 @@ fn is_sealed(table: Table) -> bool {
         | Table::Uploads
         | Table::Asked
         | Table::Keys
-        | Table::Settings => true,
-        Table::Outbox | Table::Meta | Table::Notices => false,
+        | Table::Settings
+        | Table::Notices => true,
+        Table::Outbox | Table::Meta => false,
     }
 }
 

@@ -11,8 +11,9 @@ use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
 use super::{Error, Listen};
 
-/// Connections that wait to be accepted.
-const BACKLOG: u32 = 128;
+/// Connections that wait to be accepted: a moment's crowd. Beyond it, a connect to a Unix socket is refused.
+/// The kernel holds it to net.core.somaxconn, 4,096 by default.
+const BACKLOG: u32 = 1024;
 
 /// A listener, and the file that it is reached by.
 #[derive(Debug)]

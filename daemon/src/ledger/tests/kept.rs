@@ -7,7 +7,18 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::*;
 use crate::model::Address;
 
-const SCHEMAS: [u32; 2] = [4, 5];
+const SCHEMAS: [u32; 3] = [4, 5, 6];
+
+/// What is opened is kept, and what an operator reads before an upgrade is so.
+#[test]
+fn each_schema_that_is_opened_is_kept_and_the_documents_say_which() {
+    let (first, last) = (schema::SCHEMA_READ_MIN, schema::SCHEMA);
+    assert!((first..=last).eq(SCHEMAS), "{first} to {last}");
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/OPERATIONS.md");
+    let document = fs::read_to_string(document).expect("in the tree");
+    let row = format!("| {} | schema {last} | {first} to {last} |", env!("CARGO_PKG_VERSION"));
+    assert!(document.contains(&row), "{row}");
+}
 
 /// A copy of the ledger of a schema, with the modes that it had.
 fn kept(schema: u32) -> tempfile::TempDir {
@@ -80,6 +91,8 @@ async fn a_ledger_of_each_schema_is_opened_with_all_that_it_held() {
         let record = ledger.inner.desk.store.tree(Table::Jobs).get(presigned.id.to_bytes());
         let record = record.expect("readable").expect("there");
         assert!(!String::from_utf8_lossy(&record).contains("deadbeef"), "schema {schema}");
+
+        assert_eq!(ledger.notices_pending("ops"), usize::from(schema >= 6), "schema {schema}");
 
         // Who submits again what was submitted then gets the job of then.
         let again = Submission {

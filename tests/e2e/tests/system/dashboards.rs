@@ -2,8 +2,8 @@
 //! their expressions.
 //!
 //! The world has something of everything that a panel shows: a long transfer held to a limit, a side that
-//! throttles, a part that arrives damaged, a job that fails, one whose credentials are refused, a drain with a
-//! job in the queue, and a second daemon that does not answer.
+//! throttles, a part that arrives damaged, a job that fails, one whose credentials are refused, a webhook that
+//! nobody answers, a drain with a job in the queue, and a second daemon that does not answer.
 
 mod form;
 
@@ -37,7 +37,7 @@ const QUIET: &[&str] = &[
     "CausewayQuotaLine",
 ];
 /// What is said on WARN and ERROR about the faults of this world.
-const SAID: LogCheck<'_> = LogCheck::Expected(&["the job failed"]);
+const SAID: LogCheck<'_> = LogCheck::Expected(&["the job failed", "a webhook delivery failed"]);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +64,7 @@ async fn prometheus_answers_every_expression_of_every_panel_and_rule() -> Result
         };
         waiting.insert(format!("rule {name}"), asked);
     }
-    ensure!(waiting.len() == 25, "{} rules", waiting.len());
+    ensure!(waiting.len() == 26, "{} rules", waiting.len());
     let rules = waiting.len();
     let deadline = Instant::now() + PATIENCE;
     for file in dashboards()? {
@@ -174,6 +174,11 @@ fn limits_and_a_role(world: &mut World) -> Result<()> {
         world.config.set(&format!("remotes.{remote}.limits.read_bandwidth"), "1GiB/s")?;
         world.config.set(&format!("remotes.{remote}.limits.requests_per_second"), 1000)?;
     }
+    world
+        .config
+        .set("webhooks.ops.url", format!("http://127.0.0.1:{}/hook", free_port()?.port()))?;
+    world.config.set("webhooks.ops.secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?;
+    world.config.set("webhooks.ops.all_jobs", true)?;
     let account = world.gov.account().to_owned();
     world.config.identify("gov", &world.gov)?;
     let mut gov = world.config.get("remotes.gov").context("no gov")?;
@@ -318,7 +323,7 @@ fn promtool_passes_the_rules_and_every_alert_is_tested_both_ways() -> Result<()>
         })
         .collect();
     let alerts = alerts()?;
-    ensure!(alerts.len() == 17, "{} alerts", alerts.len());
+    ensure!(alerts.len() == 18, "{} alerts", alerts.len());
     for alert in &alerts {
         for fires in [true, false] {
             let case = (alert.name.clone(), fires);
