@@ -254,6 +254,10 @@ impl FromStr for PresignedUrl {
         if url.host_str().is_none() {
             return Err(NotAnAddress::Url("it names no host"));
         }
+        // It would be left out of the request, and with it the end of the key, or the signature.
+        if url.fragment().is_some() {
+            return Err(NotAnAddress::Url("it has a '#': in a key it is written %23"));
+        }
         if url.query() == Some(REDACTED) {
             return Err(NotAnAddress::Url("its signature is left out, as causeway shows it"));
         }
@@ -343,6 +347,7 @@ mod tests {
             ("com:ami-0abc", "is an image"),
             ("http://host/key", "only https:// is taken"),
             ("https://user:pw@host/key", "a user name"),
+            ("https://host/a#b?sig=s", "it has a '#'"),
         ] {
             let error = text.parse::<Address>().expect_err(text).to_string();
             assert!(error.contains(fault), "{text}: {error}");
