@@ -43,6 +43,8 @@ mod space;
 mod staged;
 mod store;
 mod submit;
+#[cfg(feature = "testing")]
+pub mod trial;
 mod uploads;
 mod writable;
 

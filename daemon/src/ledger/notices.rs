@@ -58,7 +58,7 @@ pub struct Notice {
 }
 
 impl Notice {
-    fn of(job: &Job, event: JobEvent, at: Timestamp) -> Result<Self, Error> {
+    pub(super) fn of(job: &Job, event: JobEvent, at: Timestamp) -> Result<Self, Error> {
         let id = format!("{}.{}.{}", job.id, event.as_str(), job.revision);
         Ok(Self { id, at, body: body::of(job, event, at)? })
     }

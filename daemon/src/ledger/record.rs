@@ -38,7 +38,7 @@ pub(super) fn list<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
 }
 
 /// Fills the room that was left before the payload.
-fn headed(mut bytes: Vec<u8>) -> Vec<u8> {
+pub(super) fn headed(mut bytes: Vec<u8>) -> Vec<u8> {
     let sum = sum(&bytes[HEAD_BYTES..]);
     bytes[0] = FORMAT;
     bytes[1..HEAD_BYTES].copy_from_slice(&sum);

@@ -19,12 +19,13 @@ const FILE_LINES_MAX: usize = 399;
 const FUNCTION_LINES_MAX: usize = 69;
 
 /// The packages, seen from the workspace, and whether all of one is test code.
-const PACKAGES: [(&str, bool); 6] = [
+const PACKAGES: [(&str, bool); 7] = [
     ("daemon", false),
     ("client", false),
     ("proto", false),
     ("tests/sandbox", false),
     ("tests/e2e", true),
+    ("tests/fuzz", true),
     ("benches", false),
 ];
 

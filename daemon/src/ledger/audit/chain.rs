@@ -21,7 +21,7 @@ const SUM_TAIL: &[u8] = b"\"}";
 
 /// Adds the line of an entry, newline and all; gives the hash that the next one carries. It ends with the
 /// hexadecimal BLAKE3 of the line before, without its newline (of no bytes for the first), and its sum.
-pub(super) fn write_line(
+pub(in crate::ledger) fn write_line(
     lines: &mut Vec<u8>,
     entry: &Text,
     prev: [u8; 32],
