@@ -262,22 +262,19 @@ fn reload(watched: &Watched, daemon: &Daemon, guard: &control::Guard) {
     for (name, remote) in &config.remotes {
         daemon.limit_book().reload(name, remote);
     }
-    if let Err(error) = guard.reload(&config.control) {
+    // Roles are of a kind of door: a user id means nothing over TLS.
+    let door = |control: &control::Settings| (control.listen.clone(), control.tls.is_some());
+    let is_same_door = door(&config.control) == door(&watched.config.control);
+    let guarded = is_same_door.then(|| guard.reload(&config.control));
+    if let Some(Err(error)) = &guarded {
         tracing::error!(%error, "roles and certificates are not changed");
     }
-    let door = |control: &control::Settings| (control.listen.clone(), control.tls.is_some());
-    if door(&config.control) != door(&watched.config.control) {
-        tracing::warn!("control.listen was changed: restart the daemon for that");
+    for what in watched.config.needs_restart(&config) {
+        tracing::warn!("{what} was changed: restart the daemon for that");
     }
     daemon.egress().admit(config.allowed_hosts);
-    if config.webhooks != watched.config.webhooks {
-        tracing::warn!("webhooks were changed: restart the daemon for that");
-    }
-    let same = config.remotes.keys().eq(watched.config.remotes.keys());
-    if !same {
-        tracing::warn!("remotes were added or removed: restart the daemon for that");
-    }
-    tracing::info!("reloaded limits, allowed hosts, log filter, roles and certificates");
+    let and = if matches!(guarded, Some(Ok(()))) { ", roles and certificates" } else { "" };
+    tracing::info!("reloaded limits, allowed hosts, log filter{and}");
 }
 
 async fn open_ledger(config: &Config, observer: &SharedObserver) -> Result<Ledger, Error> {

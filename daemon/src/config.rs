@@ -16,7 +16,7 @@ mod section;
 mod tests;
 mod webhooks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ pub struct Telemetry {
 }
 
 /// `[transfer]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transfer {
     /// At least 1 MiB for each of `max_parts_in_flight`.
     pub memory_budget: ByteCount,
@@ -76,7 +76,7 @@ pub struct Transfer {
 }
 
 /// `[remotes.NAME]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteConfig {
     /// Of a known partition.
     pub region: String,
@@ -105,6 +105,39 @@ pub struct Quotas {
     pub store_in_progress_gb: u32,
     pub restore_in_progress_gb: u32,
     pub image_size_gb: u32,
+}
+
+impl Config {
+    /// What of `other` a running daemon does not take over, by its key.
+    pub fn needs_restart(&self, other: &Self) -> Vec<String> {
+        let mut changed = Vec::new();
+        let mut note = |key: &str, is_same: bool| {
+            if !is_same {
+                changed.push(key.to_owned());
+            }
+        };
+        let (control, telemetry) = (&self.control, &self.telemetry);
+        note("data_dir", self.data_dir == other.data_dir);
+        note("control.listen", control.listen == other.control.listen);
+        note("control.tls", control.tls.is_some() == other.control.tls.is_some());
+        let paced = control.submissions_per_second == other.control.submissions_per_second;
+        note("control.submissions_per_second", paced);
+        note("telemetry.listen", telemetry.listen == other.telemetry.listen);
+        note("telemetry.log_format", telemetry.log_format == other.telemetry.log_format);
+        note("transfer", self.transfer == other.transfer);
+        note("webhooks", self.webhooks == other.webhooks);
+        let limited = |remote: &RemoteConfig, as_in: &RemoteConfig| RemoteConfig {
+            limits: as_in.limits,
+            schedule: as_in.schedule.clone(),
+            ..remote.clone()
+        };
+        for name in self.remotes.keys().chain(other.remotes.keys()).collect::<BTreeSet<_>>() {
+            let both = self.remotes.get(name).zip(other.remotes.get(name));
+            let is_same = both.is_some_and(|(before, now)| limited(before, now) == *now);
+            note(&format!("remotes.{name}"), is_same);
+        }
+        changed
+    }
 }
 
 impl RemoteConfig {

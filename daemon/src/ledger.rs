@@ -117,8 +117,6 @@ struct Inner {
     desk: Desk,
     secrets: Secrets,
     writable: Writable,
-    /// The database was made anew when this process began.
-    was_rebuilt: bool,
     /// Released last, when all files are.
     _lock: Lock,
 }
@@ -143,7 +141,7 @@ impl Ledger {
         let secrets = Secrets::open(dir)?;
         let opened = rebuild::open(dir, had_log, audit.last_seq(), &secrets)?;
         let store = Arc::new(opened.store);
-        schema::upgrade(&store)?;
+        schema::upgrade(&store, &secrets)?;
         outbox::catch_up(&mut audit, &store)?;
         // Of a job that cannot be read nothing is thrown away.
         secrets.sweep(|id| match store.job(id) {
@@ -159,7 +157,6 @@ impl Ledger {
             desk: Desk::new(dir.to_owned(), store, flusher, tuning, opened.states, notices),
             secrets,
             writable: Writable::default(),
-            was_rebuilt: opened.rebuilt.is_some(),
             _lock: lock,
         };
         let ledger = Self { inner: Arc::new(inner) };
@@ -206,8 +203,8 @@ impl Ledger {
     /// # Errors
     /// [`Error::Illegal`] where the job's state does not allow it, or it is not a person's to ask.
     pub async fn control(&self, id: JobId, change: Change, actor: &str) -> Result<Job, Error> {
-        let presigned = matches!(change, Change::Retry)
-            && secret::presigned(self.get(id)?.spec.as_ref()).is_some();
+        let presigned =
+            matches!(change, Change::Retry) && secret::was_left_out(self.get(id)?.spec.as_ref());
         let entered = if presigned {
             // From here on nobody removes it.
             let _entering = self.inner.secrets.entering(id);

@@ -202,15 +202,17 @@ impl Notifier {
                 line.keep(&self.ledger.notices(name, None));
             }
             while let Some(cursor) = line.next(Instant::now()) {
-                let is_failing = line.is_failing();
+                let is_failing = line.is_failing() || line.has_failed(cursor);
                 flying.push(async move { (cursor, self.deliver(hook, cursor, is_failing).await) });
             }
-            if flying.is_empty() || over.len() >= TOLD_MAX {
-                self.forget(hook, &over);
+            if (flying.is_empty() || over.len() >= TOLD_MAX) && self.forget(hook, &over) {
                 over.clear();
             }
             tokio::select! {
-                () = stop.cancelled() => return self.forget(hook, &over),
+                () = stop.cancelled() => {
+                    self.forget(hook, &over);
+                    return;
+                }
                 Some((cursor, outcome)) = flying.next() => {
                     if let Outcome::Failed(error) = outcome {
                         if error.is_gone() {
@@ -234,11 +236,14 @@ impl Notifier {
         }
     }
 
-    fn forget(&self, hook: &Hook, over: &[u64]) {
+    /// Whether it is written down. If not, it is tried again after the next delivery.
+    fn forget(&self, hook: &Hook, over: &[u64]) -> bool {
         let name = &hook.webhook.name;
-        if let Err(error) = self.ledger.forget_notices(name, over) {
+        let written = self.ledger.forget_notices(name, over);
+        if let Err(error) = &written {
             tracing::warn!(webhook = %name, %error, "what was told is not written down: it may be told again");
         }
+        written.is_ok()
     }
 
     async fn deliver(&self, hook: &Hook, cursor: u64, is_failing: bool) -> Outcome {
@@ -251,7 +256,7 @@ impl Notifier {
             }
             Err(error) => return Outcome::Failed(error.into()),
         };
-        // Where nothing works it is not worth another wait; where all works it is worth a try.
+        // Where nothing works, or it alone is refused, it is not worth another wait; else it is worth a try.
         let waited = Duration::from_millis(clock::now().millis_since(notice.at));
         if is_failing && waited > NOTICE_LIFETIME {
             return Outcome::Over(Some("expired"));

@@ -71,6 +71,27 @@ fn admits(config: &Config, url: &str) -> bool {
 }
 
 #[test]
+fn what_a_reload_leaves_as_it_was_is_told() {
+    let text = format!("[transfer]\nmax_active_jobs = 2\n{REMOTE}");
+    let before = load(&text, &[]).expect("legal");
+    let changed = |variables: &[(&str, &str)]| {
+        before.needs_restart(&load(&text, variables).expect("legal")).join(" ")
+    };
+    assert_eq!(changed(&[]), "");
+    for (variable, value, told) in [
+        ("CAUSEWAY__REMOTES__GOV__LIMITS__READ_BANDWIDTH", "1MiB/s", ""),
+        ("CAUSEWAY__TELEMETRY__LOG", "debug", ""),
+        ("CAUSEWAY__TRANSFER__MAX_ACTIVE_JOBS", "3", "transfer"),
+        ("CAUSEWAY__REMOTES__GOV__EXPECTED_ACCOUNT", "444455556666", "remotes.gov"),
+        ("CAUSEWAY__CONTROL__LISTEN", "127.0.0.1:7443", "control.listen"),
+        ("CAUSEWAY__CONTROL__SUBMISSIONS_PER_SECOND", "7", "control.submissions_per_second"),
+        ("CAUSEWAY__TELEMETRY__LISTEN", "127.0.0.1:1", "telemetry.listen"),
+    ] {
+        assert_eq!(changed(&[(variable, value)]), told, "{variable}");
+    }
+}
+
+#[test]
 fn allowed_hosts_are_s3s_own_or_what_the_file_says() {
     let (s3, other) = ("https://b.s3.us-east-2.amazonaws.com/k", "https://a.example.com:8443/k");
     let absent = load(REMOTE, &[]).expect("legal");

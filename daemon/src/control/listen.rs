@@ -45,14 +45,15 @@ pub use tls::{TlsFiles, Unusable};
 /// The longest message that is taken, and that a client takes by default.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// Requests and streams at once on one connection.
-const STREAMS_MAX: u32 = 256;
+const STREAMS_MAX: u32 = 64;
 /// A peer that says nothing for so long is asked whether it is there, and has as long to answer.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_ANSWER: Duration = Duration::from_secs(20);
 /// Headers of a request: metadata and a path, never a job.
 const HEADER_BYTES_MAX: u32 = 16 << 10;
-/// Requests a second on one connection. Scripts that ask one after the other do not reach it.
-const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(1000).expect("not 0");
+/// Requests a second on one connection. Scripts that submit one after the other hardly reach it, and whoever has
+/// many jobs to submit has streams for them. Every submission is an event for each watch of all jobs.
+const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(250).expect("not 0");
 /// What answers and streams get to finish once the daemon stops.
 const GRACE: Duration = Duration::from_secs(5);
 

@@ -123,9 +123,14 @@ impl Service {
         v1::ListResponse { jobs, next_page_token }
     }
 
-    /// A line of the audit log about what is no job. It is no reason to refuse what was done.
-    fn remark(&self, event: &str, actor: &str, details: &[(&str, String)]) {
-        if let Err(error) = self.ledger.remark(event, actor, details) {
+    /// A line of the audit log about what is no job, on disk once this returns. It is no reason to refuse what
+    /// was done.
+    async fn remark(&self, event: &str, actor: &str, details: &[(&str, String)]) {
+        let written = match self.ledger.remark(event, actor, details) {
+            Ok(()) => self.ledger.flush().await,
+            failed => failed,
+        };
+        if let Err(error) = written {
             tracing::error!(%error, event, actor, "a change is not in the audit log");
         }
     }
@@ -166,7 +171,7 @@ impl Service {
         if !request.persist {
             let in_force = serde_json::to_string(&limits.limits).unwrap_or_default();
             let details = [("remote", remote.to_string()), ("limits", in_force)];
-            self.remark("limits", actor, &details);
+            self.remark("limits", actor, &details).await;
         }
         Ok(v1::GetLimitsResponse { remotes: vec![convert::limits(&remote, limits)] })
     }
@@ -204,7 +209,7 @@ impl Service {
             self.health.set_service_status(service, health).await;
         }
         tracing::info!(draining, jobs_running, actor, "drain was asked for");
-        self.remark("drain", actor, &[("draining", draining.to_string())]);
+        self.remark("drain", actor, &[("draining", draining.to_string())]).await;
         v1::DrainResponse { draining, jobs_running }
     }
 }
@@ -287,8 +292,8 @@ impl v1::control_server::Control for Service {
         &self,
         request: Request<v1::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let Admitted { caller, .. } = admitted(&request)?;
-        watch::watch(self, request.into_inner(), caller).map(Response::new)
+        let by = admitted(&request)?;
+        watch::watch(self, request.into_inner(), by).await.map(Response::new)
     }
 
     async fn pause(&self, request: Request<v1::ActionRequest>) -> Acted {

@@ -160,6 +160,7 @@ async fn accept(
     by: &Admitted,
 ) -> Result<v1::SubmitResponse, Status> {
     by.caller.submission().await;
+    by.still()?;
     check(service, &submission, dry_run).await?;
     if dry_run {
         return plan(service, &submission).await;

@@ -26,7 +26,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::access::Caller;
+use super::access::Admitted;
 use super::convert::{self, Invalid};
 use super::service::{Answers, Service};
 use super::submit::stopping_status;
@@ -46,20 +46,21 @@ const UNREAD: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// Where the request is wrong, names an unknown job, or there are too many watches.
-pub(super) fn watch(
+pub(super) async fn watch(
     service: &Service,
     request: v1::WatchRequest,
-    caller: Caller,
+    by: Admitted,
 ) -> Result<Answers<v1::WatchEvent>, Status> {
     let start = start(&request.cursor)?;
-    let watched = Watched::new(service, request)?;
+    let watched = Watched::new(service, request).await?;
     let permit = |watches: &Arc<Semaphore>, whose: &str| {
         Arc::clone(watches).try_acquire_owned().map_err(|_| {
             let message = format!("too many watches are open{whose}: end one, or come again later");
             Status::resource_exhausted(message)
         })
     };
-    let permits = [permit(caller.watches(), " on this connection")?, permit(&service.watches, "")?];
+    let permits =
+        [permit(by.caller.watches(), " on this connection")?, permit(&service.watches, "")?];
     let (unsent, events) = mpsc::channel(EVENTS_UNSENT_MAX);
     let watcher = Watcher {
         newest: service.ledger.subscribe(),
@@ -68,7 +69,7 @@ pub(super) fn watch(
         unsent,
         position: 0,
         running: BTreeMap::new(),
-        caller,
+        by,
         _permits: permits,
     };
     let task = tokio::spawn(watcher.run(start));
@@ -96,12 +97,16 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(service: &Service, request: v1::WatchRequest) -> Result<Self, Status> {
+    async fn new(service: &Service, request: v1::WatchRequest) -> Result<Self, Status> {
         let filter = convert::job_filter(request.filter.unwrap_or_default())?;
         let ids = request.job_ids.iter().map(|id| convert::job_id("job_ids", id));
         let ids = ids.collect::<Result<BTreeSet<_>, _>>()?;
-        for id in &ids {
+        // They may be a hundred thousand, and others wait for this thread.
+        for (id, at) in ids.iter().zip(1..) {
             service.ledger.get(*id)?;
+            if at % EVENTS_READ_MAX == 0 {
+                tokio::task::yield_now().await;
+            }
         }
         Ok(Self { ids: Some(ids).filter(|ids| !ids.is_empty()), filter })
     }
@@ -151,7 +156,7 @@ struct Watcher {
     position: u64,
     /// The watched jobs that run, with the progress that was sent last.
     running: BTreeMap<JobId, Option<v1::Progress>>,
-    caller: Caller,
+    by: Admitted,
     _permits: [OwnedSemaphorePermit; 2],
 }
 
@@ -174,6 +179,7 @@ impl Watcher {
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (stop, unsent) = (self.service.stop.clone(), self.unsent.clone());
         loop {
+            self.by.still()?;
             if self.read(|_| true).await? == Read::Gap {
                 self.reset().await?;
             }
@@ -278,7 +284,7 @@ impl Watcher {
             sent = self.unsent.send(event) => sent.map_err(|_| End::Left),
             () = tokio::time::sleep(UNREAD) => {
                 tracing::info!("a client that does not read its watch is cut off");
-                self.caller.cut();
+                self.by.caller.cut();
                 Err(End::Left)
             }
         }

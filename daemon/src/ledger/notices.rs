@@ -22,7 +22,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::book::{Desk, Draft};
-use super::store::{Store, Table, Writes};
+use super::store::{self, Store, Table, Writes};
 use super::{Error, Ledger, is_over, key, record};
 use crate::base::clock;
 use crate::model::{Job, JobEvent, JobState, Timestamp};
@@ -62,6 +62,14 @@ impl Notice {
         let id = format!("{}.{}.{}", job.id, event.as_str(), job.revision);
         Ok(Self { id, at, body: body::of(job, event, at)? })
     }
+}
+
+const TELL_AGAIN: &[u8] = b"tell-again";
+
+/// Has whoever serves webhooks next tell again what ended lately: the database was made anew, perhaps by another
+/// process.
+pub(super) fn put_tell_again(writes: &mut Writes) -> Result<(), Error> {
+    store::put(writes, Table::Meta, TELL_AGAIN, &true, || "tell-again".into())
 }
 
 /// A row on its way: the webhook's name and the record.
@@ -150,11 +158,14 @@ impl Ledger {
         let mut book = self.book()?;
         let desk = &self.inner.desk;
         let mut draft = Draft::default();
-        let again = if self.inner.was_rebuilt && !rules.is_empty() {
-            ended_lately(desk, &rules)?
-        } else {
-            Vec::new()
+        let tell_again = desk.store.read(Table::Meta, TELL_AGAIN, || "tell-again".into())?;
+        let again = match tell_again {
+            Some(true) if !rules.is_empty() => ended_lately(desk, &rules)?,
+            Some(_) | None => Vec::new(),
         };
+        if tell_again.is_some() {
+            draft.writes.remove(Table::Meta, TELL_AGAIN);
+        }
         let mut notices = desk.notices();
         let gone = |name: &String| !rules.iter().any(|rule| rule.name == *name);
         let names: Vec<_> = notices.pending.keys().filter(|name| gone(name)).cloned().collect();

@@ -15,7 +15,7 @@ use super::book::{self, Draft};
 use super::secret::Secrets;
 use super::store::{self, Store, Table, Writes};
 use super::submit::KeyUse;
-use super::{Error, uploads};
+use super::{Error, notices, uploads};
 use crate::base::clock;
 use crate::model::{Failure, FailureClass, Job, JobId, JobState, TransferState, UploadId};
 
@@ -151,6 +151,7 @@ impl<'a> Replay<'a> {
         let now = clock::now().0;
         book::put_token(&mut writes, now)?;
         book::put_cursor(&mut writes, now)?;
+        notices::put_tell_again(&mut writes)?;
         self.store.stage(writes);
         self.store.commit()?;
         Ok(self.store.tree(Table::Jobs).len() as u64)

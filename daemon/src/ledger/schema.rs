@@ -4,9 +4,10 @@
 //! The version is written last: a daemon that dies in the middle of an upgrade does it again at the next
 //! start, and each step may be done twice.
 
+use super::secret::{self, Secrets};
 use super::store::{self, Store, Table, Writes};
-use super::{Error, record, secret};
-use crate::model::Job;
+use super::{Error, record};
+use crate::model::{Job, JobState};
 
 /// 5 has image jobs, which 4 could not read. 6 has no query of a presigned source, which 5 would look for.
 pub(super) const SCHEMA: u32 = 6;
@@ -27,10 +28,10 @@ pub(super) fn check(store: &Store) -> Result<(), Error> {
 }
 
 /// Makes a database of before one of this version. It is known to be what was written.
-pub(super) fn upgrade(store: &Store) -> Result<(), Error> {
+pub(super) fn upgrade(store: &Store, secrets: &Secrets) -> Result<(), Error> {
     let Some(from) = found(store)?.filter(|found| *found < SCHEMA) else { return Ok(()) };
     tracing::info!(from, to = SCHEMA, "upgrading the ledger");
-    leave_out_secrets(store)?;
+    leave_out_secrets(store, secrets)?;
     write(store)?;
     store.flush()
 }
@@ -47,13 +48,19 @@ fn write(store: &Store) -> Result<(), Error> {
 }
 
 /// Writes the jobs anew that hold the query of a presigned source. Of those with work left it is in a file of
-/// its own already.
-fn leave_out_secrets(store: &Store) -> Result<(), Error> {
+/// its own already; of those that failed or were cancelled it was in the job alone, and may be good for a retry.
+fn leave_out_secrets(store: &Store, secrets: &Secrets) -> Result<(), Error> {
     let mut staged = 0;
     for item in store.tree(Table::Jobs).iter() {
         let (key, value) = item.map_err(Error::Storage)?;
         let job: Job = record::decode(&value, || "a job of before".into())?;
-        if secret::of(job.spec.as_ref()).is_some() {
+        if let Some(query) = secret::of(job.spec.as_ref()) {
+            let may_be_retried = matches!(job.state, JobState::Failed | JobState::Cancelled);
+            let is_good =
+                secret::presigned(job.spec.as_ref()).is_some_and(|url| !secret::is_over(url));
+            if may_be_retried && is_good {
+                secrets.keep(job.id, query)?;
+            }
             let mut writes = Writes::default();
             store::put(&mut writes, Table::Jobs, &key, &job, || format!("job {}", job.id))?;
             store.stage(writes);

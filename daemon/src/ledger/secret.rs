@@ -3,8 +3,8 @@
 //!
 //! # Crash consistency
 //! The file is on disk before the audit line that refers to it. It is removed once nobody can need it: the
-//! job has succeeded, or it ended otherwise, so that it may be retried, and the URL's time is over. A crash in
-//! between leaves a file that the next start removes.
+//! job has succeeded, or it ended otherwise, so that it may be retried, and the URL's time is over; where it only
+//! ends later, by the first start after that. A crash in between leaves a file that the next start removes.
 //!
 //! # Invariants
 //! - Between the moment that a secret is written and the one in which its job is entered nobody removes it,
@@ -38,12 +38,22 @@ pub(super) fn leave_out(spec: &mut TransferSpec) {
     }
 }
 
+/// Whether a secret was left out of this transfer: that of a URL with a query.
+pub(super) fn was_left_out(spec: Option<&TransferSpec>) -> bool {
+    presigned(spec).is_some_and(|url| url.expose().query().is_some())
+}
+
 /// The presigned source of this transfer; `None` where it has another one.
 pub(super) fn presigned(spec: Option<&TransferSpec>) -> Option<&PresignedUrl> {
     match &spec?.source {
         Address::Object(_) => None,
         Address::Presigned(url) => Some(url),
     }
+}
+
+/// Whether the URL's time is over, as it says itself.
+pub(super) fn is_over(url: &PresignedUrl) -> bool {
+    url.expires_at().is_some_and(|end| end <= clock::now())
 }
 
 /// The secrets of the jobs that may need them.
@@ -133,8 +143,7 @@ impl Secrets {
     fn is_worthless(&self, job: &Job) -> bool {
         let url = presigned(job.spec.as_ref());
         let kept = self.read(job.id).ok().flatten();
-        let whole = url.zip(kept).map(|(url, secret)| url.with_secret(&secret));
-        whole.and_then(|url| url.expires_at()).is_some_and(|end| end <= clock::now())
+        url.zip(kept).is_some_and(|(url, secret)| is_over(&url.with_secret(&secret)))
     }
 
     /// Removes the job's secret unless it `is_needed`, asked while no change that needs the secret can begin.

@@ -1,8 +1,8 @@
 //! Which notice of a webhook is sent when. Pure but for the jitter of its pauses.
 //!
 //! A notice that fails waits, and the webhook as a whole waits: a receiver that is down is asked once a pause,
-//! however many notices wait, and not once for each. When one is taken, the others follow at once; one that
-//! alone is refused goes to the back and holds up nobody.
+//! however many notices wait, and not once for each. When one is taken, the others follow at once. Those that
+//! never failed go first: a receiver that refuses one kind of notice is told all others.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -24,7 +24,10 @@ fn pause(failures: u32) -> Duration {
 /// What waits, and for what.
 #[derive(Debug, Default)]
 pub(super) struct Line {
-    waiting: BTreeSet<(Instant, u64)>,
+    /// Those that never failed, by when they came.
+    fresh: BTreeSet<(Instant, u64)>,
+    /// Those that did, by when they are tried again.
+    again: BTreeSet<(Instant, u64)>,
     /// How often each failed that did.
     failures: HashMap<u64, u32>,
     newest: Option<u64>,
@@ -43,19 +46,25 @@ impl Line {
     /// Takes what came since, oldest first.
     pub(super) fn add(&mut self, cursors: Vec<u64>, now: Instant) {
         self.newest = cursors.last().copied().or(self.newest);
-        self.waiting.extend(cursors.into_iter().map(|cursor| (now, cursor)));
+        self.fresh.extend(cursors.into_iter().map(|cursor| (now, cursor)));
     }
 
     /// How many wait.
     pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+        self.fresh.len() + self.again.len()
     }
 
     /// Lets go of those that are not among `pending`, which is in order: they were dropped.
     pub(super) fn keep(&mut self, pending: &[u64]) {
         let is_there = |cursor: &u64| pending.binary_search(cursor).is_ok();
-        self.waiting.retain(|(_, cursor)| is_there(cursor));
+        self.fresh.retain(|(_, cursor)| is_there(cursor));
+        self.again.retain(|(_, cursor)| is_there(cursor));
         self.failures.retain(|cursor, _| is_there(cursor));
+    }
+
+    /// Whether this one failed before.
+    pub(super) fn has_failed(&self, cursor: u64) -> bool {
+        self.failures.contains_key(&cursor)
     }
 
     /// Whether the last delivery failed.
@@ -70,11 +79,11 @@ impl Line {
             return None;
         }
         self.in_flight += 1;
-        self.waiting.pop_first().map(|(_, cursor)| cursor)
+        self.fresh.pop_first().or_else(|| self.again.pop_first()).map(|(_, cursor)| cursor)
     }
 
     fn due_at(&self) -> Option<Instant> {
-        let (first, _) = self.waiting.first()?;
+        let (first, _) = self.fresh.first().or_else(|| self.again.first())?;
         Some(self.not_before.map_or(*first, |at| at.max(*first)))
     }
 
@@ -99,7 +108,7 @@ impl Line {
         let own = self.failures.entry(cursor).or_default();
         *own += 1;
         let wait = |failures| pause(failures).max(asked.unwrap_or_default());
-        self.waiting.insert((now + wait(*own), cursor));
+        self.again.insert((now + wait(*own), cursor));
         self.failed += 1;
         self.not_before = Some(now + wait(self.failed));
     }
@@ -174,6 +183,30 @@ mod tests {
             }
         }
         assert_eq!(told.len(), 49);
+    }
+
+    /// For a day one notice a minute is refused for what it is, and one is taken.
+    #[test]
+    fn a_kind_that_is_always_refused_holds_up_no_other() {
+        let (mut line, begin) = (Line::default(), Instant::now());
+        let (mut told, mut latest) = (0, Duration::ZERO);
+        let minute = |n: u64| begin + Duration::from_secs(60 * n);
+        for n in 0..1440 {
+            let mut now = minute(n);
+            line.add(vec![2 * n, 2 * n + 1], now);
+            while now < minute(n + 1) {
+                match line.next(now) {
+                    Some(refused) if refused % 2 == 0 => line.failed(refused, now, None),
+                    Some(cursor) => {
+                        told += 1;
+                        latest = latest.max(now - minute(cursor / 2));
+                        line.ended(cursor, true);
+                    }
+                    None => now = line.wakes_at().map_or(minute(n + 1), |at| at.max(now)),
+                }
+            }
+        }
+        assert!(told >= 1439 && latest < Duration::from_secs(300), "{told} told, {latest:?}");
     }
 
     #[test]

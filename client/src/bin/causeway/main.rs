@@ -14,6 +14,7 @@ mod table;
 mod follow;
 mod top;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use causeway::{Error, Exit};
@@ -43,11 +44,11 @@ fn main() -> ExitCode {
 
 /// The choice of colours for clap itself: its own errors are printed before it has read ours.
 fn early_choice() -> ColorChoice {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let asked = |word: &str| {
-        let is_pair = |pair: &[String]| pair[0] == "--color" && pair[1] == word;
-        arguments.iter().any(|argument| argument.strip_prefix("--color=") == Some(word))
-            || arguments.windows(2).any(is_pair)
+        let is_pair = |pair: &[OsString]| pair[0] == "--color" && pair[1] == word;
+        let whole = OsString::from(format!("--color={word}"));
+        arguments.contains(&whole) || arguments.windows(2).any(is_pair)
     };
     match (asked("never"), asked("always")) {
         (true, _) => ColorChoice::Never,

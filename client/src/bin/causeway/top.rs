@@ -136,11 +136,15 @@ fn take_keys(
     first: Event,
     keys: &mut EventStream,
 ) -> anyhow::Result<Vec<Effect>> {
-    let mut effects = Vec::new();
+    let (mut effects, mut is_asked, was_asking) = (Vec::new(), false, model.is_asking());
     let mut event = Some(first);
     for _ in 0..KEYS_AT_ONCE {
-        if let Some(Event::Key(key)) = event {
+        if let Some(Event::Key(key)) = event
+            && !is_asked
+        {
             effects.extend(model.key(key));
+            // What waits was typed before the question could be read, and is no answer to it.
+            is_asked = model.is_asking() && !was_asking;
         }
         event = match keys.next().now_or_never() {
             Some(Some(event)) => Some(event?),

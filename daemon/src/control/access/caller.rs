@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::Certificate;
+use super::refusals::STRANGER;
 use crate::base::Turnstile;
 
 /// Watches at once on one connection.
@@ -69,7 +70,7 @@ impl Caller {
         match self.who() {
             Who::Process { uid } => format!("uid:{uid}"),
             Who::Certified { certificate, .. } => certificate.subject().to_owned(),
-            Who::Local { .. } | Who::Unknown => "unknown".to_owned(),
+            Who::Local { .. } | Who::Unknown => STRANGER.to_owned(),
         }
     }
 

@@ -1,4 +1,5 @@
-//! What stands before every method: judges each request by its caller, and lets it in at its pace.
+//! What stands before every method: judges each request by its caller, and lets it in at its pace. Streams ask it
+//! again as they go on.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,6 +20,18 @@ use crate::ledger::Actor;
 pub(in crate::control) struct Admitted {
     pub(in crate::control) actor: Actor,
     pub(in crate::control) caller: Caller,
+    guard: Arc<Guard>,
+    path: Arc<str>,
+}
+
+impl Admitted {
+    /// Whether it would be let in now. A stream lives longer than a role, or a certificate, may.
+    ///
+    /// # Errors
+    /// As at the gate.
+    pub(in crate::control) fn still(&self) -> Result<(), Status> {
+        judge(&self.guard, &self.caller, &self.path).map(drop)
+    }
 }
 
 /// A service behind the gate.
@@ -69,11 +82,16 @@ where
     }
 }
 
-fn admit(guard: &Guard, request: &Request<Body>) -> Result<Admitted, Status> {
+fn admit(guard: &Arc<Guard>, request: &Request<Body>) -> Result<Admitted, Status> {
     let path = request.uri().path();
     let Some(caller) = request.extensions().get::<Caller>() else {
         return Err(Status::unauthenticated("the transport does not say who asks"));
     };
+    let actor = judge(guard, caller, path)?;
+    Ok(Admitted { actor, caller: caller.clone(), guard: Arc::clone(guard), path: path.into() })
+}
+
+fn judge(guard: &Guard, caller: &Caller, path: &str) -> Result<Actor, Status> {
     let refused = |actor: &str, why: String, status: fn(String) -> Status| {
         // A path is the caller's own text.
         let path: String = path.chars().filter(|c| !c.is_control()).take(128).collect();
@@ -90,5 +108,5 @@ fn admit(guard: &Guard, request: &Request<Body>) -> Result<Admitted, Status> {
         let why = format!("{method} is for the role {needed}, and '{actor}' is {role}");
         return Err(refused(&actor, why, Status::permission_denied));
     }
-    Ok(Admitted { actor, caller: caller.clone() })
+    Ok(actor)
 }

@@ -1,8 +1,9 @@
 //! What was refused, and to whom: in the log, and in the audit log.
 //!
 //! # Invariants
-//! - Who asks again and again does not fill the disk: a few lines a second are written, and the next one
-//!   counts those that were not.
+//! - Who asks again and again does not fill the disk: a few short lines a second are written, and the next one
+//!   counts those that were not. Strangers do not hide what somebody is refused whom a certificate or the kernel
+//!   names.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,11 +15,28 @@ use crate::ledger::Ledger;
 
 const WRITTEN_PER_SECOND: NonZeroU32 = NonZeroU32::new(5).expect("not 0");
 
+/// Of what a caller chooses itself, its certificate's names among it.
+const TEXT_CHARS_MAX: usize = 256;
+/// Whom nothing names.
+pub(in crate::control) const STRANGER: &str = "unknown";
+
 /// Writes refusals down.
 pub(in crate::control) struct Refusals {
     ledger: Ledger,
+    strangers: Pace,
+    named: Pace,
+}
+
+struct Pace {
     turnstile: Turnstile,
     unwritten: AtomicU64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let turnstile = Turnstile::new(WRITTEN_PER_SECOND);
+        Self { turnstile, unwritten: AtomicU64::new(0) }
+    }
 }
 
 impl fmt::Debug for Refusals {
@@ -29,8 +47,7 @@ impl fmt::Debug for Refusals {
 
 impl Refusals {
     pub(in crate::control) fn new(ledger: Ledger) -> Self {
-        let turnstile = Turnstile::new(WRITTEN_PER_SECOND);
-        Self { ledger, turnstile, unwritten: AtomicU64::new(0) }
+        Self { ledger, strangers: Pace::default(), named: Pace::default() }
     }
 
     /// Writes down that `actor` was refused `what`, and why.
@@ -41,15 +58,18 @@ impl Refusals {
         what: &str,
         why: &str,
     ) {
-        if self.turnstile.try_pass().is_err() {
-            self.unwritten.fetch_add(1, Ordering::Relaxed);
+        let Pace { turnstile, unwritten } =
+            if actor == STRANGER { &self.strangers } else { &self.named };
+        if turnstile.try_pass().is_err() {
+            unwritten.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let unwritten = self.unwritten.swap(0, Ordering::Relaxed);
+        let unwritten = unwritten.swap(0, Ordering::Relaxed);
+        let (actor, why) = (&*short(actor), &*short(why));
         let address = address.map(|address| address.to_string());
         let shown = address.as_deref().unwrap_or("here");
         tracing::warn!(actor, address = shown, what, why, unwritten, "refused");
-        let mut details = vec![("what", what.to_owned()), ("why", why.to_owned())];
+        let mut details = vec![("what", short(what)), ("why", why.to_owned())];
         details.extend(address.map(|address| ("address", address)));
         if unwritten > 0 {
             details.push(("unwritten", unwritten.to_string()));
@@ -58,4 +78,8 @@ impl Refusals {
             tracing::error!(%error, "a refusal is not in the audit log");
         }
     }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(TEXT_CHARS_MAX).collect()
 }

@@ -1,4 +1,4 @@
-//! What decides who comes in: the roles, the certificates and the paces, changed together by a reload.
+//! What decides who comes in: the roles and the certificates, changed together by a reload, and the paces.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,12 +7,15 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::tls::{Loaded, Unusable};
-use super::{Listen, Settings};
+use super::{Listen, Settings, socket};
+use crate::base::clock;
 use crate::control::access::{Access, Caller, Pacing, Refusals, Who};
 use crate::ledger::Ledger;
 
-/// Connections at once. Each may have 256 requests in progress, so there is an end to what they hold.
+/// Connections at once of those who have a role.
 const CONNECTIONS_MAX: usize = 1024;
+/// And of those who have none, and are told so.
+const STRANGERS_MAX: usize = 64;
 
 /// Shared by the listener, the gate before the methods, and whoever reloads.
 #[derive(Debug)]
@@ -21,6 +24,7 @@ pub struct Guard {
     tls: Option<Mutex<Tls>>,
     pacing: Pacing,
     connections: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
     refusals: Refusals,
 }
 
@@ -40,16 +44,25 @@ impl Guard {
             tls,
             pacing: settings.pacing(),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            strangers: Arc::new(Semaphore::new(STRANGERS_MAX)),
             refusals: Refusals::new(ledger),
         })
     }
 
-    /// Puts the roles and the certificates of `settings` in force. Where `client_ca` is another, clients
-    /// that came in by the old one are cut off; they come again, or cannot. Blocks for a moment.
+    /// Puts the roles and the certificates of `settings` in force, which listen where those of before did. Where
+    /// `client_ca` is another, clients that came in by the old one are cut off; they come again, or cannot. Blocks
+    /// for a moment.
     ///
     /// # Errors
     /// Where a file cannot be used; nothing has changed then.
     pub fn reload(&self, settings: &Settings) -> Result<(), Unusable> {
+        if let Listen::Unix(path) = &settings.listen {
+            socket::open_to(path, settings.socket_mode()).map_err(|error| Unusable {
+                key: "listen",
+                path: path.clone(),
+                problem: error.to_string(),
+            })?;
+        }
         let loaded = settings.tls.as_ref().map(|files| files.load()).transpose()?;
         if let (Some(tls), Some(loaded)) = (&self.tls, loaded) {
             let mut tls = lock(tls);
@@ -71,8 +84,12 @@ impl Guard {
         &self.refusals
     }
 
-    pub(super) fn connections(&self) -> &Arc<Semaphore> {
-        &self.connections
+    /// The places of its kind, and whether it has a role.
+    pub(super) fn places(&self, who: &Who) -> (&Arc<Semaphore>, bool) {
+        match self.access().of(who, clock::now()) {
+            Ok(_) => (&self.connections, true),
+            Err(_) => (&self.strangers, false),
+        }
     }
 
     /// What the next handshake is made with, and what ends the connection; `None` without TLS.

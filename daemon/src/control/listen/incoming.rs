@@ -5,7 +5,8 @@
 //! that the end of accepting is the end of listening too.
 //!
 //! # Invariants
-//! - A handshake holds up nobody else's, ends within its time, and of them there is a bounded number.
+//! - A handshake holds up nobody else's while there are fewer than their bound, and ends within its time.
+//! - Who has no role takes none of the places of those who have.
 
 use std::future::Future;
 use std::io;
@@ -23,11 +24,11 @@ use tokio_util::sync::CancellationToken;
 use super::Guard;
 use super::connection::{Connection, Wire};
 use super::socket;
-use crate::control::access::{Who, read_certificate};
+use crate::control::access::{STRANGER, Who, read_certificate};
 
 const PAUSE: Duration = Duration::from_millis(100);
-const HANDSHAKE: Duration = Duration::from_secs(10);
-const HANDSHAKES_MAX: usize = 64;
+const HANDSHAKE: Duration = Duration::from_secs(5);
+const HANDSHAKES_MAX: usize = 256;
 const LINGER: Duration = Duration::from_secs(1);
 /// A client that was refused has sent a request or two by then.
 const UNREAD_BYTES_MAX: u64 = 64 << 10;
@@ -37,14 +38,17 @@ type Accepted = io::Result<Connection>;
 /// What clients connect to the socket. The peer's user id is read when a connection is taken.
 pub(super) fn unix(socket: socket::Socket, guard: Arc<Guard>) -> impl Stream<Item = Accepted> {
     stream::unfold((socket, guard), |(socket, guard)| async move {
-        let accept = || async { Ok(socket.listener().accept().await?.0) };
-        let (stream, permit) = patiently(&guard, accept).await;
-        let peer = stream.peer_cred();
-        let who = peer.map_or(Who::Unknown, |peer| Who::Process { uid: peer.uid() });
-        let cut = CancellationToken::new();
-        let caller = guard.caller(who, cut.clone());
-        let connection = Connection::new(Wire::Unix(stream), caller, cut.cancelled_owned(), permit);
-        Some((Ok(connection), (socket, guard)))
+        loop {
+            let (stream, _) = patiently(|| socket.listener().accept()).await;
+            let peer = stream.peer_cred();
+            let who = peer.map_or(Who::Unknown, |peer| Who::Process { uid: peer.uid() });
+            if let Some(permit) = place(&guard, &who).await {
+                let cut = CancellationToken::new();
+                let caller = guard.caller(who, cut.clone());
+                let (wire, cut) = (Wire::Unix(stream), cut.cancelled_owned());
+                return Some((Ok(Connection::new(wire, caller, cut, permit)), (socket, guard)));
+            }
+        }
     })
 }
 
@@ -57,23 +61,19 @@ pub(super) fn tcp(listener: TcpListener, guard: Arc<Guard>) -> impl Stream<Item 
             let _ = stream.set_nodelay(true);
             Ok((stream, address))
         };
-        let ((stream, address), permit) = patiently(&guard, accept).await;
-        let known = known(Arc::clone(&guard), stream, address, permit);
+        let (stream, address) = patiently(accept).await;
+        let known = known(Arc::clone(&guard), stream, address);
         Some((known, (listener, guard)))
     });
     accepted.buffer_unordered(HANDSHAKES_MAX).filter_map(|known| async { known.map(Ok) })
 }
 
 /// The connection, once it is known whose it is; `None` where that is nobody who may come in.
-async fn known(
-    guard: Arc<Guard>,
-    stream: TcpStream,
-    address: SocketAddr,
-    permit: OwnedSemaphorePermit,
-) -> Option<Connection> {
+async fn known(guard: Arc<Guard>, stream: TcpStream, address: SocketAddr) -> Option<Connection> {
     let Some((config, cut)) = guard.tls() else {
-        let cut = CancellationToken::new();
-        let caller = guard.caller(Who::Local { address }, cut.clone());
+        let (who, cut) = (Who::Local { address }, CancellationToken::new());
+        let permit = place(&guard, &who).await?;
+        let caller = guard.caller(who, cut.clone());
         return Some(Connection::new(Wire::Tcp(stream), caller, cut.cancelled_owned(), permit));
     };
     let shaking = TlsAcceptor::from(config).accept(stream).into_fallible();
@@ -83,7 +83,9 @@ async fn known(
             let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
             match shown.and_then(|shown| read_certificate(shown)) {
                 Some(certificate) => {
-                    let caller = guard.caller(Who::Certified { certificate, address }, cut.clone());
+                    let who = Who::Certified { certificate, address };
+                    let permit = place(&guard, &who).await?;
+                    let caller = guard.caller(who, cut.clone());
                     let wire = Wire::Tls(Box::new(stream));
                     return Some(Connection::new(wire, caller, cut.cancelled_owned(), permit));
                 }
@@ -95,7 +97,7 @@ async fn known(
         Ok(Err((error, stream))) => (error.to_string(), Some(stream)),
         Err(_) => ("it did not finish the handshake in time".to_owned(), None),
     };
-    guard.refusals().write("unknown", Some(address), "TLS handshake", &why);
+    guard.refusals().write(STRANGER, Some(address), "TLS handshake", &why);
     if let Some(stream) = refused {
         linger(stream).await;
     }
@@ -113,21 +115,26 @@ async fn linger(mut stream: TcpStream) {
     let _ = tokio::time::timeout(LINGER, left).await;
 }
 
-/// The next connection there is a place for.
-async fn patiently<C, A>(guard: &Guard, accept: impl Fn() -> A) -> (C, OwnedSemaphorePermit)
+/// A place for who has connected; `None` where there is none left.
+async fn place(guard: &Guard, who: &Who) -> Option<OwnedSemaphorePermit> {
+    let (places, is_known) = guard.places(who);
+    let place = Arc::clone(places).try_acquire_owned().ok();
+    // Who has no role is told nothing that it could not know, and holds up nobody.
+    if place.is_none() && is_known {
+        tracing::warn!("too many connections are open: one is turned away");
+        tokio::time::sleep(PAUSE).await;
+    }
+    place
+}
+
+/// The next connection.
+async fn patiently<C, A>(accept: impl Fn() -> A) -> C
 where
     A: Future<Output = io::Result<C>>,
 {
     loop {
         match accept().await {
-            Ok(connection) => match Arc::clone(guard.connections()).try_acquire_owned() {
-                Ok(permit) => return (connection, permit),
-                Err(_) => {
-                    drop(connection);
-                    tracing::warn!("too many connections are open: one was turned away");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            },
+            Ok(connection) => return connection,
             // The client gave up before it was taken: nothing is wrong here.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {

@@ -1,10 +1,7 @@
 //! The Unix socket's file: made with its mode, and removed with the listener.
 
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{
-    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
-};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
@@ -29,15 +26,14 @@ impl Socket {
     pub(super) async fn bind(path: &Path, mode: u32) -> Result<Self, Error> {
         let failed = |source| Error::Bind { listen: Listen::Unix(path.to_owned()), source };
         if let Some(dir) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(failed)?;
+            make_dir(dir).map_err(failed)?;
         }
         clear(path).await?;
         let socket = UnixSocket::new_stream().map_err(failed)?;
         socket.bind(path).map_err(failed)?;
         // Nobody can connect to a socket that does not listen yet: there is no moment at which the
         // umask decides who may.
-        let mode = std::fs::Permissions::from_mode(mode);
-        std::fs::set_permissions(path, mode).map_err(failed)?;
+        open_to(path, mode).map_err(failed)?;
         let file = identity(path).map_err(failed)?;
         let listener = socket.listen(BACKLOG).map_err(failed)?;
         Ok(Self { listener, path: path.to_owned(), file })
@@ -60,6 +56,24 @@ impl Drop for Socket {
             let _ = std::fs::remove_file(&self.path);
         }
     }
+}
+
+/// Sets who may connect.
+pub(super) fn open_to(path: &Path, mode: u32) -> io::Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+/// Makes the directory where it is not there: anybody may pass through what was made, whatever the umask is, since
+/// the socket says who may connect.
+fn make_dir(dir: &Path) -> io::Result<()> {
+    if dir.as_os_str().is_empty() || dir.exists() {
+        return Ok(());
+    }
+    if let Some(above) = dir.parent() {
+        make_dir(above)?;
+    }
+    std::fs::create_dir(dir)?;
+    open_to(dir, 0o755)
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use causeway_proto::v1;
 use causeway_proto::v1::control_client::ControlClient;
+use causeway_proto::v1::submit_many_response::Outcome;
 use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -20,6 +21,7 @@ use crate::base::NoObserver;
 use crate::control::access::{Caller, Gate, Pacing, Who};
 use crate::control::*;
 use crate::ledger::Ledger;
+use crate::model::JobState;
 
 /// A second door to a daemon of the harness, with TLS.
 struct Secured {
@@ -196,6 +198,40 @@ async fn a_reload_changes_roles_on_open_connections_and_keeps_what_it_cannot_rep
     assert_eq!(error.key, "cert");
     status(&mut client).await.expect("nothing has changed");
     status(&mut secured.named(&["Root of All"])).await.expect("the old certificate is in use");
+}
+
+/// A stream may be open for days.
+#[tokio::test]
+async fn a_reload_reaches_what_streams_already() {
+    let mut secured = Secured::start().await;
+    let mut client = secured.named(&["dns:submit.example.org"]);
+    let (lines, sent) = tokio::sync::mpsc::channel(1);
+    let line = |line| v1::SubmitManyRequest { line, request: Some(request("a", "1")) };
+    lines.send(line(1)).await.expect("room");
+    let sent = tokio_stream::wrappers::ReceiverStream::new(sent);
+    let mut answers = client.submit_many(sent).await.expect("an operator").into_inner();
+    let first = answers.next().await.expect("an answer").expect("the stream goes on");
+    assert!(matches!(first.outcome, Some(Outcome::Accepted(_))), "{first:?}");
+    let watching = client.watch(v1::WatchRequest::default()).await.expect("an operator");
+    let mut watching = watching.into_inner();
+
+    secured.settings.roles.remove("submit.example.org");
+    secured.guard.reload(&secured.settings).expect("legal files");
+    lines.send(line(2)).await.expect("room");
+    let second = answers.next().await.expect("an answer").expect("the stream goes on");
+    let Some(Outcome::Refused(fault)) = second.outcome else { panic!("{second:?}") };
+    assert!(fault.message.contains("has no role"), "{fault:?}");
+    let end = tokio::time::timeout(WAIT, async {
+        loop {
+            match watching.next().await {
+                Some(Ok(_)) => {}
+                Some(Err(status)) => return status,
+                None => panic!("it ended without a word"),
+            }
+        }
+    });
+    assert_eq!(end.await.expect("the watch ends").code(), Code::PermissionDenied);
+    assert_eq!(secured.daemon.ledger.counts().of(JobState::Queued), 1);
 }
 
 /// An authority that is not trusted any more takes those with it that it let in.

@@ -35,6 +35,30 @@ async fn the_socket_is_its_owner_s_alone_and_goes_with_the_daemon() {
     assert!(!daemon.socket.exists());
 }
 
+/// The first entry for a user id opens the socket to all, since the kernel says who comes; the last one's end
+/// closes it.
+#[tokio::test]
+async fn a_reload_opens_and_closes_the_socket_with_the_roles() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let ledger = Ledger::open(&dir.path().join("data"), Arc::new(NoObserver)).expect("new");
+    let socket = dir.path().join("a/b/control.sock");
+    let mut settings = settings(Listen::Unix(socket.clone()));
+    let bound = bind(&settings, ledger).await.expect("free");
+    let mode = |path: &std::path::Path| {
+        std::fs::metadata(path).expect("there").permissions().mode() & 0o777
+    };
+    assert_eq!(mode(&socket), 0o600);
+    for above in socket.ancestors().skip(1).take(2) {
+        assert_eq!(mode(above), 0o755, "whoever has a role has to come through");
+    }
+    settings.roles.insert("uid:1000".to_owned(), Role::Viewer);
+    bound.guard().reload(&settings).expect("legal");
+    assert_eq!(mode(&socket), 0o666);
+    settings.roles.clear();
+    bound.guard().reload(&settings).expect("legal");
+    assert_eq!(mode(&socket), 0o600);
+}
+
 #[tokio::test]
 async fn a_stale_socket_is_replaced_and_a_file_is_not() {
     let dir = tempfile::tempdir().expect("a directory");

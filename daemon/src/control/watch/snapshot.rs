@@ -46,9 +46,18 @@ impl Watcher {
 
     /// The jobs that were named, ended or not.
     async fn snapshot_of_ids(&mut self) -> Result<Read, End> {
-        let ids = self.watched.ids.iter().flatten();
-        let jobs: Result<_, ledger::Error> = ids.map(|id| self.service.ledger.get(*id)).collect();
-        self.send_page(Page { jobs: jobs?, next: None }).await
+        // Newest first, as lists are: a page's `next` is the oldest of it.
+        let ids: Vec<JobId> = self.watched.ids.iter().flatten().rev().copied().collect();
+        let mut pages = ids.chunks(PAGE_SIZE).peekable();
+        while let Some(ids) = pages.next() {
+            let jobs: Result<_, ledger::Error> =
+                ids.iter().map(|id| self.service.ledger.get(*id)).collect();
+            let next = ids.last().copied().filter(|_| pages.peek().is_some());
+            if self.send_page(Page { jobs: jobs?, next }).await? == Read::Gap {
+                return Ok(Read::Gap);
+            }
+        }
+        Ok(Read::All)
     }
 
     /// The jobs that have not ended and that the filter holds.

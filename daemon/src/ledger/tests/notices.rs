@@ -129,6 +129,25 @@ async fn a_ledger_that_was_made_anew_tells_of_the_ends_again_by_the_same_ids() {
     assert_eq!(told(&ledger, "ops").len(), 3);
 }
 
+/// The process that restores is not the one that tells.
+#[tokio::test]
+async fn a_backup_that_was_restored_tells_of_the_ends_again() {
+    let (source, target, to, rules) = (dir(), dir(), dir(), [rule("ops", true)]);
+    let ledger = open_telling(source.path(), &rules);
+    end(&ledger, submission("a")).await;
+    let before = told(&ledger, "ops");
+    backup(source.path(), &to.path().join("backup")).expect("copied while it is open");
+    drop(ledger);
+    restore(target.path(), &to.path().join("backup")).expect("restored");
+    let ledger = open_telling(target.path(), &rules);
+    let after = told(&ledger, "ops");
+    assert_eq!((after.len(), &after[0].id), (1, &before[0].id));
+    ledger.forget_notices("ops", &ledger.notices("ops", None)).expect("the disk works");
+    ledger.close().await.expect("the disk works");
+    let ledger = open_telling(target.path(), &rules);
+    assert_eq!(told(&ledger, "ops"), [], "once");
+}
+
 /// What sled recovers from a torn page by doing without it.
 #[tokio::test]
 async fn a_notice_that_vanished_from_the_database_is_told_all_the_same() {

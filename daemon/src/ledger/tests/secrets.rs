@@ -106,3 +106,40 @@ async fn the_database_holds_no_query_and_an_older_one_is_rid_of_it() {
     assert_eq!(ledger.get(id).expect("there"), job);
     assert!(secret.exists(), "its work is not done");
 }
+
+/// Whoever may read it needs no signature: there is none that could be gone.
+#[tokio::test]
+async fn a_job_of_a_url_without_a_query_is_retried() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let mut one = submission("a");
+    one.spec.as_mut().expect("a transfer").source =
+        "https://h.example/a.bin".parse().expect("legal");
+    let id = submit(&ledger, one).await.id;
+    ledger.control(id, Change::Cancel, "uid:0").await.expect("queued");
+    let job = ledger.control(id, Change::Retry, "uid:0").await.expect("cancelled");
+    assert_eq!(job.state, JobState::Queued);
+}
+
+/// Before schema 6 the query of a job that failed or was cancelled stood in its record alone.
+#[tokio::test]
+async fn a_signature_that_is_good_outlives_an_upgrade() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let (id, secret) = presigned(&ledger, dir.path()).await;
+    let job = ledger.control(id, Change::Cancel, "uid:0").await.expect("queued");
+    let record = serde_json::to_string(&job).expect("plain data");
+    let record = record.replace("?REDACTED", "?X-Amz-Signature=deadbeef");
+    let record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
+    let (store, mut writes) = (&ledger.inner.desk.store, store::Writes::default());
+    store::put(&mut writes, Table::Jobs, &id.to_bytes(), &record, String::new).expect("data");
+    store::put(&mut writes, Table::Meta, b"schema", &5, String::new).expect("data");
+    store.stage(writes);
+    store.commit().expect("the disk works");
+    std::fs::remove_file(&secret).expect("it was kept");
+    ledger.close().await.expect("the disk works");
+
+    let ledger = open(dir.path());
+    assert_eq!(ledger.secret(id).expect("readable").as_deref(), Some("X-Amz-Signature=deadbeef"));
+    ledger.control(id, Change::Retry, "uid:0").await.expect("its signature is there");
+}

@@ -2,8 +2,9 @@
 //!
 //! # Invariants
 //! - Memory is bounded whatever the daemon holds: a page is at most [`GROUPS`]' sum of jobs, and one job's parts.
-//! - The daemon is asked a few bounded questions a round, rounds are at least the asked time apart, and at
-//!   least four times as long as the last one took: a busy daemon is asked less.
+//! - The daemon is asked a few bounded questions a round, rounds are at least the asked time apart unless a
+//!   person looks at something else, and at least four times as long as the last one took: a busy daemon is
+//!   asked less.
 //!
 //! A watch would begin with every job that has not ended: a million of them before the first picture. Pages
 //! are small, carry each job's live figures, and need no state to resume from after a lost connection.
@@ -85,11 +86,11 @@ pub async fn feed(
         if pictures.send(picture.map(Box::new)).await.is_err() {
             return;
         }
-        let rest = every.max(begun.elapsed() * REST);
+        let rest = begun.elapsed() * REST;
         tokio::select! {
-            () = tokio::time::sleep(rest) => {}
+            () = tokio::time::sleep(every.max(rest)) => {}
             changed = wanted.changed() => match changed {
-                Ok(()) => tokio::time::sleep(GATHER).await,
+                Ok(()) => tokio::time::sleep(GATHER.max(rest)).await,
                 Err(_) => return,
             },
         }

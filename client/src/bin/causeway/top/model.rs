@@ -96,6 +96,11 @@ impl Model {
         Self { now, filter: Filter::of(filter), ..Self::default() }
     }
 
+    /// Whether the next key answers a question.
+    pub fn is_asking(&self) -> bool {
+        matches!(self.mode, Mode::Confirming { .. })
+    }
+
     /// What the feed is to look at.
     pub fn wanted(&self) -> Wanted {
         Wanted {

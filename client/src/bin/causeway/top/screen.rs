@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 use crossterm::cursor::{Hide, Show};
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
@@ -83,7 +84,13 @@ impl Drop for Screen {
 
 fn take() -> io::Result<()> {
     enable_raw_mode()?;
-    let taken = crossterm::execute!(io::stdout(), EnterAlternateScreen, Hide);
+    let taken = crossterm::execute!(
+        io::stdout(),
+        EnterAlternateScreen,
+        Hide,
+        // What is pasted is no keys.
+        EnableBracketedPaste
+    );
     if taken.is_err() {
         leave();
     }
@@ -93,7 +100,7 @@ fn take() -> io::Result<()> {
 /// Whatever of it fails, there is nobody left to tell.
 fn leave() {
     let mut stdout = io::stdout();
-    let _ = crossterm::execute!(stdout, Show, LeaveAlternateScreen);
+    let _ = crossterm::execute!(stdout, DisableBracketedPaste, Show, LeaveAlternateScreen);
     let _ = stdout.flush();
     let _ = disable_raw_mode();
 }
