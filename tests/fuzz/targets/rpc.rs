@@ -48,6 +48,8 @@ const METHODS: [&str; 19] = [
     "Status",
     "Drain",
 ];
+/// What tonic says by itself, of a message that is no protobuf, and of a call without one.
+const OF_TONIC: [&str; 2] = ["failed to decode", "Missing request message"];
 const CALLS_MAX: usize = 8;
 /// Answers that are read of one call.
 const ANSWERS_MAX: usize = 64;
@@ -244,8 +246,7 @@ fn decoded<M: Message + Default>(answer: &Bytes) -> M {
 
 fn judge_status(method: &str, status: &Status) {
     let ours = match status.code() {
-        // A message that is no protobuf is said to be that, by the library that reads it.
-        Code::Internal => !status.message().contains("failed to decode"),
+        Code::Internal => !OF_TONIC.iter().any(|text| status.message().contains(text)),
         Code::Unknown | Code::DataLoss | Code::Ok => true,
         _ => false,
     };
