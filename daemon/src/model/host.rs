@@ -116,7 +116,8 @@ impl FromStr for HostRule {
         let who = match (host, host.strip_prefix("*.")) {
             (S3, _) => Who::S3,
             (_, Some(suffix)) => Who::Below(name(suffix).ok_or_else(wrong)?),
-            (whole, None) => Who::Name(name(whole).ok_or_else(wrong)?),
+            // `S3` and `s3.` would be a host of that name, which nobody means and which prints as the word.
+            (whole, None) => Who::Name(name(whole).filter(|name| name != S3).ok_or_else(wrong)?),
         };
         Ok(Self { who, port })
     }

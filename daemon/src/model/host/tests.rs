@@ -194,6 +194,10 @@ fn what_is_no_entry_is_refused_and_what_is_one_prints_as_it_was_read() {
         "[::1]443",
         "user@example.com",
         "*.127.0.0.1",
+        // Meant is the word, and this would be a host of the name.
+        "S3",
+        "s3.",
+        "S3:8443",
     ] {
         assert!(text.parse::<HostRule>().is_err(), "{text}");
     }
