@@ -255,7 +255,10 @@ impl<'a> Section<'a> {
     pub(super) fn finish(self) {
         for key in self.table.keys() {
             let known = self.known.join(", ");
-            self.fault(&shown(key), &format!("is not a key of this version; known here: {known}"));
+            // A key of nothing that can be seen is one, too.
+            let key = Some(shown(key)).filter(|key| !key.trim().is_empty());
+            let key = key.unwrap_or_else(|| "\"\"".to_owned());
+            self.fault(&key, &format!("is not a key of this version; known here: {known}"));
         }
     }
 

@@ -11,6 +11,10 @@ fn each_fault_names_its_key_and_what_was_expected() {
             "data: is not a key of this version; known here: data_dir, allowed_hosts, control, telemetry, transfer, remotes, webhooks",
         ),
         (
+            "\"\\u0001\" = 1",
+            "\"\": is not a key of this version; known here: data_dir, allowed_hosts, control, telemetry, transfer, remotes, webhooks",
+        ),
+        (
             "allowed_hosts = [\"s3\", \"https://a.example/\"]",
             "allowed_hosts: 'https://a.example/' is no host: expected a name, *.SUFFIX, an address or a CIDR block, each with :PORT or :* where 443 is not meant, or s3",
         ),
