@@ -39,7 +39,9 @@ fuzz_target!(|text: &str| {
         }
         Err(faults) => {
             assert!(faults.iter().next().is_some(), "refused for a reason");
-            assert!(faults.iter().all(|fault| !fault.path.is_empty() && !fault.problem.is_empty()));
+            for fault in faults.iter() {
+                assert!(!fault.path.is_empty() && !fault.problem.is_empty(), "{fault:?}");
+            }
             format!("{faults}\n{faults:?}")
         }
     };

@@ -51,6 +51,8 @@ const METHODS: [&str; 19] = [
 /// What tonic says by itself, of a message that is no protobuf, and of a call without one.
 const OF_TONIC: [&str; 2] = ["failed to decode", "Missing request message"];
 const CALLS_MAX: usize = 8;
+/// How long a watch is waited for once it says nothing.
+const WATCHED: Duration = Duration::from_millis(3);
 /// Answers that are read of one call.
 const ANSWERS_MAX: usize = 64;
 /// A world is left behind once it has taken so many inputs, so that neither memory nor the lists grow.
@@ -143,35 +145,31 @@ impl Trial {
 
     /// Every method is asked as if it streamed both ways: on the wire that is no difference.
     fn call(&self, method: &'static str, messages: Vec<Bytes>) -> Result<Vec<Bytes>, Status> {
-        let path = format!("/causeway.v1.Control/{method}");
-        let patience = match method {
-            // It ends with the jobs, which here nobody runs.
-            "Watch" => Duration::from_millis(4),
-            _ => Duration::from_secs(15),
-        };
+        let asked = self.ask(method, messages);
+        let answered = async { tokio::time::timeout(Duration::from_secs(15), asked).await };
+        self.world.runtime.block_on(answered).unwrap_or_else(|_| panic!("{method} is not answered"))
+    }
+
+    async fn ask(&self, method: &'static str, messages: Vec<Bytes>) -> Result<Vec<Bytes>, Status> {
         let mut client = tonic::client::Grpc::new(self.channel.clone());
-        let call = async {
-            client.ready().await.map_err(|error| Status::internal(error.to_string()))?;
-            let path = path.parse().expect("a path");
-            let request = Request::new(tokio_stream::iter(messages));
-            let mut stream = client.streaming(request, path, Raw).await?.into_inner();
-            let mut answers = Vec::new();
-            let reading = async {
-                while let Some(answer) = stream.message().await? {
-                    answers.push(answer);
-                    if answers.len() == ANSWERS_MAX {
-                        break;
-                    }
-                }
-                Ok(())
+        client.ready().await.map_err(|error| Status::internal(error.to_string()))?;
+        let path = format!("/causeway.v1.Control/{method}").parse().expect("a path");
+        let request = Request::new(tokio_stream::iter(messages));
+        let mut stream = client.streaming(request, path, Raw).await?.into_inner();
+        let mut answers = Vec::new();
+        while answers.len() < ANSWERS_MAX {
+            let next = match method {
+                // It ends with the jobs, which here nobody runs.
+                "Watch" => match tokio::time::timeout(WATCHED, stream.message()).await {
+                    Ok(next) => next?,
+                    Err(_) => break,
+                },
+                _ => stream.message().await?,
             };
-            match tokio::time::timeout(patience, reading).await {
-                Ok(read) => read.map(|()| answers),
-                Err(_) if method == "Watch" => Ok(answers),
-                Err(_) => panic!("{method} is not answered"),
-            }
-        };
-        self.world.runtime.block_on(call)
+            let Some(answer) = next else { break };
+            answers.push(answer);
+        }
+        Ok(answers)
     }
 
     fn judge(&mut self, method: &str, answers: &[Bytes]) {
