@@ -10,6 +10,7 @@ use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub(super) type Limiter = RateLimiter<
@@ -38,15 +39,22 @@ impl Clock for TokioClock {
 
 /// So many a second; after a rest, those of one second at once.
 #[derive(Debug)]
-pub struct Turnstile(Limiter);
+pub struct Turnstile {
+    limiter: Limiter,
+    /// One waits for the limit, and the others, in their order, for that one: if all did, each would be woken
+    /// for every single place.
+    first: Semaphore,
+}
 
 impl Turnstile {
     pub fn new(per_second: NonZeroU32) -> Self {
-        Self(limiter(Quota::per_second(per_second)))
+        Self { limiter: limiter(Quota::per_second(per_second)), first: Semaphore::new(1) }
     }
 
     /// Passes, when it is its turn.
     pub async fn pass(&self) {
+        // It is never closed.
+        let _first = self.first.acquire().await;
         while let Err(wait) = self.try_pass() {
             tokio::time::sleep(wait).await;
         }
@@ -57,13 +65,26 @@ impl Turnstile {
     /// # Errors
     /// The wait.
     pub fn try_pass(&self) -> Result<(), Duration> {
-        self.0.check().map_err(|not_until| not_until.wait_time_from(self.0.clock().now()))
+        let limiter = &self.limiter;
+        limiter.check().map_err(|not_until| not_until.wait_time_from(limiter.clock().now()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_passes_in_the_order_in_which_it_came() {
+        let turnstile = Turnstile::new(NonZeroU32::new(5).expect("not 0"));
+        let passed = std::sync::Mutex::new(Vec::new());
+        let pass = async |at: usize| {
+            turnstile.pass().await;
+            passed.lock().expect("not poisoned").push(at);
+        };
+        futures::future::join_all((0..50).map(pass)).await;
+        assert!(passed.into_inner().expect("not poisoned").is_sorted());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_flood_passes_at_the_rate_and_a_rest_earns_a_second_of_it() {
