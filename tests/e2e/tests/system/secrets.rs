@@ -3,14 +3,20 @@
 //!
 //! The one place where a secret may stand is `data/secrets`, for presigned sources of jobs that are not over.
 
+mod hooks;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use causeway::{Client, v1};
 use e2e::{Daemon, LogCheck, Output, World, images};
 use sandbox::{Action, Credentials, EndpointOptions, Fault};
+
+use self::hooks::Hooks;
 
 const STATIC_KEY: &str = "MARKEDsecretACCESSkey0123456789abcdefXYZ";
 const SESSION_TOKEN: &str = "MARKEDsessionTOKEN0123456789abcdefghijk";
@@ -37,15 +43,15 @@ impl Marks {
         Ok(())
     }
 
+    fn add(&mut self, name: &str, mark: &str) {
+        self.0.insert(name.to_owned(), mark.to_owned());
+    }
+
     /// Each mark that stands in `bytes`, as it is, in hexadecimal, or in Base64.
     fn found(&self, bytes: &[u8]) -> Vec<&str> {
-        let holds = |mark: &[u8]| bytes.windows(mark.len()).any(|window| window == mark);
-        let is_in = |mark: &str| {
-            holds(mark.as_bytes()) || {
-                let hex: String = mark.bytes().map(|byte| format!("{byte:02x}")).collect();
-                holds(hex.as_bytes())
-            }
-        };
+        let holds =
+            |mark: &String| bytes.windows(mark.len()).any(|window| window == mark.as_bytes());
+        let is_in = |mark: &str| forms(mark).iter().any(holds);
         self.0.iter().filter(|(_, mark)| is_in(mark)).map(|(name, _)| name.as_str()).collect()
     }
 
@@ -74,6 +80,21 @@ impl Marks {
         }
         Ok(searched)
     }
+}
+
+/// What a text looks like as it is, in hexadecimal, and in Base64, wherever in what is encoded it begins.
+fn forms(mark: &str) -> Vec<String> {
+    let mut forms = vec![mark.to_owned()];
+    forms.push(mark.bytes().map(|byte| format!("{byte:02x}")).collect());
+    for (before, blurred) in [(0, 0), (1, 2), (2, 3)] {
+        let bytes = [&vec![0; before], mark.as_bytes()].concat();
+        // What the bytes before and behind it would change is left out.
+        let whole = bytes.len() * 8 / 6;
+        for alphabet in [STANDARD, URL_SAFE] {
+            forms.push(alphabet.encode(&bytes)[blurred..whole].to_owned());
+        }
+    }
+    forms
 }
 
 fn excerpt(bytes: &[u8], marks: &BTreeMap<String, String>) -> String {
@@ -159,6 +180,7 @@ async fn every_command(world: &World, jobs: &[String], marks: &Marks) -> Result<
         let answer = client.get(job, true).await?;
         marks.search("Get", format!("{answer:?}").as_bytes())?;
     }
+    marks.search("Status", format!("{:?}", client.status().await?).as_bytes())?;
     let all = client.list(v1::ListRequest { page_size: 1000, ..Default::default() }).await?;
     marks.search("List", format!("{all:?}").as_bytes())
 }
@@ -175,14 +197,17 @@ fn core_dumps_are_off(daemon: &Daemon) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_said_written_or_answered() -> Result<()> {
     let mut marks = Marks::new();
-    let world = marked_world().await?;
+    let mut world = marked_world().await?;
+    let hooks = Hooks::add_to(&mut world, &mut marks).await?;
     let roots = world.path("commercial-ca.pem").display().to_string();
     let daemon = world.spawn(&[("SSL_CERT_FILE", &roots)])?.ready().await?;
     core_dumps_are_off(&daemon)?;
     world.put("a.bin", images(24 << 20)).await?;
     world.put("small.bin", images(1000)).await?;
     let mut jobs = Vec::new();
-    let carried = world.submit(&["commercial:images/a.bin", "gov:landing/a.bin"]).await?;
+    let named = ["--notify", "taken", "--notify", "filed"];
+    let carried = ["commercial:images/a.bin", "gov:landing/a.bin"].iter().chain(&named).copied();
+    let carried = world.submit(&carried.collect::<Vec<_>>()).await?;
     world.causeway(&["watch", &carried]).await?.expect_code(0)?;
     jobs.push(carried);
 
@@ -250,6 +275,8 @@ async fn no_secret_is_said_written_or_answered() -> Result<()> {
     marks.search_files(&world.path("data"), Some("data/secrets"))?;
     world.causewayd(&["audit", "verify"]).await?;
 
+    hooks.were_told(&marks).await?;
+
     // Killed and started again, with everything under way; then cancelled.
     daemon.kill()?;
     let daemon = world.spawn(&[("SSL_CERT_FILE", &roots)])?.ready().await?;
@@ -276,11 +303,39 @@ async fn no_secret_is_said_written_or_answered() -> Result<()> {
         std::fs::remove_file(&file)?;
     }
 
+    hooks.break_configurations(&world, &marks).await?;
+
     // The log, the ledger, the audit log, the client's and the daemon's other files; all but the file that
     // gives the daemon its keys.
+    let config = std::fs::read(world.path("causewayd.toml"))?;
+    ensure!(
+        marks.found(&config).len() == 7,
+        "what is there is not found: {:?}",
+        marks.found(&config)
+    );
     std::fs::remove_file(world.path("causewayd.toml"))?;
+    std::fs::remove_file(world.path("filed.key"))?;
     let searched = marks.search_files(&world.path(""), Some("data/secrets"))?;
     ensure!(searched > 5, "{searched} files");
     eprintln!("{} marks, {searched} files, {} jobs: 0 hits", marks.0.len(), jobs.len());
+    Ok(())
+}
+
+/// A search that finds nothing proves something only where it would have found it.
+#[test]
+fn a_mark_is_found_in_every_form_and_wherever_it_begins() -> Result<()> {
+    let marks = Marks::new();
+    let hex: String = STATIC_KEY.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut texts = vec![format!("a{STATIC_KEY}b"), format!("0{hex}0")];
+    for before in ["", "a", "ab", "abc"] {
+        for behind in ["", "x", "xy"] {
+            let text = format!("{before}{STATIC_KEY}{behind}");
+            texts.extend([STANDARD.encode(&text), URL_SAFE.encode(&text)]);
+        }
+    }
+    for text in texts {
+        ensure!(marks.found(text.as_bytes()) == ["static key"], "{text}");
+    }
+    ensure!(marks.found(b"nothing").is_empty());
     Ok(())
 }

@@ -1,109 +1,15 @@
 //! Webhooks: what happens to jobs is told, signed, at least once, and never at the jobs' cost.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use e2e::{LogCheck, World, images};
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use e2e::{LogCheck, Receiver, World, images};
 use serde_json::Value;
-use sha2::Sha256;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SOURCE: &str = "commercial:images/a.bin";
-
-/// One verified delivery.
-#[derive(Debug, Clone)]
-struct Delivery {
-    id: String,
-    body: String,
-    /// What it was answered.
-    status: u16,
-}
-
-/// A receiver on loopback that refuses the first `refusals` deliveries.
-#[derive(Debug, Clone)]
-struct Receiver {
-    url: String,
-    came: Arc<Mutex<Vec<Result<Delivery, String>>>>,
-}
-
-impl Receiver {
-    async fn start(refusals: usize) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}/hook", listener.local_addr()?);
-        let receiver = Self { url, came: Arc::default() };
-        let came = Arc::clone(&receiver.came);
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let count = came.lock().expect("no panic under it").len();
-                let status = if count < refusals { 500 } else { 200 };
-                let delivery = receive(&mut stream, status).await.map_err(|e| format!("{e:#}"));
-                came.lock().expect("no panic under it").push(delivery);
-            }
-        });
-        Ok(receiver)
-    }
-
-    fn deliveries(&self) -> Result<Vec<Delivery>> {
-        let came = self.came.lock().expect("no panic under it").clone();
-        came.into_iter().map(|delivery| delivery.map_err(anyhow::Error::msg)).collect()
-    }
-
-    /// Waits until so many deliveries came.
-    async fn until(&self, count: usize) -> Result<Vec<Delivery>> {
-        for _ in 0..1_200 {
-            let came = self.deliveries()?;
-            if came.len() >= count {
-                return Ok(came);
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        anyhow::bail!("a minute has passed: {:?}", self.deliveries())
-    }
-}
-
-/// Reads one request, verifies its signature as the specification says, and answers.
-async fn receive(stream: &mut TcpStream, status: u16) -> Result<Delivery> {
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 4 << 10]);
-    let (head, length) = loop {
-        let read = stream.read(&mut buffer).await?;
-        ensure!(read > 0, "the request breaks off");
-        bytes.extend_from_slice(&buffer[..read]);
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, _)) = text.split_once("\r\n\r\n") {
-            let length: usize = header(head, "content-length")?.parse()?;
-            break (head.to_owned(), length);
-        }
-    };
-    let whole = head.len() + 4 + length;
-    while bytes.len() < whole {
-        let read = stream.read(&mut buffer).await?;
-        ensure!(read > 0, "the body breaks off");
-        bytes.extend_from_slice(&buffer[..read]);
-    }
-    let body = String::from_utf8(bytes[head.len() + 4..].to_vec())?;
-    let (id, at) = (header(&head, "webhook-id")?, header(&head, "webhook-timestamp")?);
-    let key = STANDARD.decode(KEY.trim_start_matches("whsec_"))?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key)?;
-    mac.update(format!("{id}.{at}.{body}").as_bytes());
-    let due = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
-    ensure!(header(&head, "webhook-signature")? == due, "another signature: {head}");
-    let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-    stream.write_all(answer.as_bytes()).await?;
-    Ok(Delivery { id, body, status })
-}
-
-fn header(head: &str, name: &str) -> Result<String> {
-    let mut lines = head.lines().filter_map(|line| line.split_once(':'));
-    let found = lines.find(|(key, _)| key.eq_ignore_ascii_case(name));
-    Ok(found.with_context(|| format!("no {name}: {head}"))?.1.trim().to_owned())
-}
 
 async fn world(hooks: &[(&str, &str, bool)]) -> Result<World> {
     let mut world = World::new().await?;
@@ -119,7 +25,7 @@ async fn world(hooks: &[(&str, &str, bool)]) -> Result<World> {
 /// The receiver says no twice, and the daemon is killed in between: the same message comes until it is taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notice_outlives_a_kill_and_comes_until_it_is_taken() -> Result<()> {
-    let receiver = Receiver::start(2).await?;
+    let receiver = Receiver::start(Some(KEY), 2).await?;
     let world = world(&[("ops", &receiver.url, false)]).await?;
     let daemon = world.start().await?;
     let id = world.submit(&[SOURCE, "gov:landing/a.bin", "--notify", "ops"]).await?;
@@ -158,7 +64,7 @@ async fn a_notice_outlives_a_kill_and_comes_until_it_is_taken() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_is_told_of_the_jobs_that_name_it_and_one_of_all() -> Result<()> {
-    let (some, all) = (Receiver::start(0).await?, Receiver::start(0).await?);
+    let (some, all) = (Receiver::start(Some(KEY), 0).await?, Receiver::start(Some(KEY), 0).await?);
     let world = world(&[("some", &some.url, false), ("all", &all.url, true)]).await?;
     let daemon = world.start().await?;
     let refused = world.causeway(&["submit", SOURCE, "gov:landing/x", "--notify", "nope"]).await?;
