@@ -70,7 +70,7 @@ impl Error {
         match self {
             Self::Config(_) | Self::Control(control::Error::Tls(_)) => 78,
             Self::Remote(error) if error.class() == FailureClass::Permanent => 78,
-            Self::Ledger(ledger::Error::NotPrivate { .. }) => 78,
+            Self::Ledger(ledger::Error::NotPrivate { .. } | ledger::Error::Schema { .. }) => 78,
             Self::Ledger(ledger::Error::AlreadyOpen { .. }) => 75,
             Self::Remote(_)
             | Self::Ledger(_)
@@ -324,4 +324,16 @@ async fn connect(config: &Config, observer: &SharedObserver) -> Result<Remotes, 
         remotes.insert(name.clone(), Arc::new(remote));
     }
     Ok(remotes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The unit starts what ended with another code again and again, and an older daemon never learns a newer schema.
+    #[test]
+    fn a_ledger_of_a_newer_daemon_waits_for_a_person() {
+        let error = Error::from(ledger::Error::Schema { found: 7, known: 6 });
+        assert_eq!(error.exit_code(), 78);
+    }
 }
