@@ -12,6 +12,7 @@ mod crash;
 mod dashboards;
 mod demo;
 mod disk;
+mod documents;
 mod faults;
 mod idempotency;
 mod identity;
