@@ -113,11 +113,10 @@ impl Trial {
             let method = METHODS[usize::from(choice & 0x7f) % METHODS.len()];
             let count = 1 + usize::from(input.byte() % 16);
             let messages = input.pieces(count).into_iter();
-            let messages = messages.map(|bytes| {
-                self.placed(match choice & 0x80 {
-                    0 => bytes.to_vec(),
-                    _ => huge(bytes),
-                })
+            let messages = messages.map(|bytes| self.placed(bytes));
+            let messages = messages.map(|bytes| match choice & 0x80 {
+                0 => bytes.into(),
+                _ => huge(&bytes).into(),
             });
             let messages = messages.collect();
             match self.call(method, messages) {
@@ -131,16 +130,14 @@ impl Trial {
     }
 
     /// The message with the ids of jobs that exist, which are as long as those that stand for them.
-    fn placed(&self, mut bytes: Vec<u8>) -> Bytes {
+    fn placed(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
         for (place, id) in PLACES.iter().zip(&self.jobs) {
-            let found: Vec<_> =
-                bytes.windows(26).enumerate().filter(|(_, at)| at == *place).collect();
-            let found: Vec<_> = found.into_iter().map(|(at, _)| at).collect();
-            for at in found {
+            while let Some(at) = bytes.windows(26).position(|text| text == *place) {
                 bytes[at..at + 26].copy_from_slice(id.as_bytes());
             }
         }
-        bytes.into()
+        bytes
     }
 
     /// Every method is asked as if it streamed both ways: on the wire that is no difference.
@@ -231,7 +228,8 @@ fn huge(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = Cut(bytes);
     let (field, exponent) = (bytes.byte(), bytes.byte() % 24);
     let filler = if bytes.0.is_empty() { b"a" } else { bytes.0 };
-    let content: Vec<u8> = filler.iter().copied().cycle().take(1 << exponent).collect();
+    let mut content = filler.repeat((1_usize << exponent).div_ceil(filler.len()));
+    content.truncate(1 << exponent);
     let mut message = vec![field & !7 | 2];
     prost::encoding::encode_varint(content.len() as u64, &mut message);
     message.extend(content);
