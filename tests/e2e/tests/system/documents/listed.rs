@@ -42,6 +42,7 @@ pub const LISTED: &[Listed] = &[
     Listed { command: "tests/run", why: RUNS_THIS, check: Script },
     Listed { command: "tests/run -p causewayd", why: RUNS_THIS, check: Script },
     Listed { command: "tests/run --soak 60", why: RUNS_THIS, check: Script },
+    Listed { command: "tests/run --fuzz 10", why: "it takes an hour and a half", check: Script },
     Listed { command: ".ci/run", why: RUNS_THIS, check: Script },
     Listed {
         command: "cargo build --release",
@@ -79,6 +80,12 @@ pub const LISTED: &[Listed] = &[
         why: INSTALLS,
         check: Package,
     },
+    Listed {
+        command: "dnf install ./target/package/causeway-0.1.0-1.x86_64.rpm",
+        why: INSTALLS,
+        check: Package,
+    },
+    Listed { command: "dnf install ./causeway-0.1.0-1.x86_64.rpm", why: INSTALLS, check: Package },
     Listed { command: "apt install ./causeway_0.1.0-1_amd64.deb", why: INSTALLS, check: Package },
     Listed { command: "apt install ./causeway_0.1.1-1_amd64.deb", why: INSTALLS, check: Package },
     Listed {
@@ -103,6 +110,11 @@ pub const LISTED: &[Listed] = &[
     },
     Listed {
         command: "journalctl -u causewayd --since -1d | grep -i crc64nvme",
+        why: JOURNAL,
+        check: System(&["journalctl", "--help"]),
+    },
+    Listed {
+        command: "journalctl -u causewayd --since -1h | grep -i webhook",
         why: JOURNAL,
         check: System(&["journalctl", "--help"]),
     },
@@ -186,7 +198,9 @@ fn has(options: &[String], text: &str) -> Result<()> {
 /// `causeway_0.1.0-1_amd64.deb`: Debian's form, with the revision that `deploy/package` gives.
 fn package(command: &str) -> Result<()> {
     let file = command.rsplit('/').next().unwrap_or_default();
-    let name = file.strip_prefix("causeway_").and_then(|it| it.strip_suffix("-1_amd64.deb"));
+    let deb = file.strip_prefix("causeway_").and_then(|it| it.strip_suffix("-1_amd64.deb"));
+    let rpm = file.strip_prefix("causeway-").and_then(|it| it.strip_suffix("-1.x86_64.rpm"));
+    let name = deb.or(rpm);
     let version = name.with_context(|| format!("{file} is not what deploy/package makes"))?;
     let numbers: Vec<Result<u32, _>> = version.split('.').map(str::parse).collect();
     ensure!(numbers.len() == 3 && numbers.iter().all(Result::is_ok), "{version} is no version");
