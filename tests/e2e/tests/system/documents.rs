@@ -138,19 +138,3 @@ fn every_command_is_run_or_is_listed_with_why() -> Result<()> {
     eprintln!("{run} commands are run, {} are listed", LISTED.len());
     Ok(())
 }
-
-/// The schemas stand in the daemon's source, and nothing prints them.
-#[test]
-fn operations_tells_the_schema_of_this_version() -> Result<()> {
-    let source = std::fs::read_to_string(root().join("daemon/src/ledger/schema.rs"))?;
-    let number = |name: &str| {
-        let line = source.lines().find_map(|it| it.strip_prefix(&format!("const {name}: u32 = ")));
-        line.and_then(|it| it.trim_end_matches(';').parse::<u32>().ok()).context("no such number")
-    };
-    let (written, oldest) = (number("SCHEMA")?, number("SCHEMA_READ_MIN")?);
-    let version = env!("CARGO_PKG_VERSION");
-    let row = format!("| {version} | schema {written} | {oldest} to {written} |");
-    let text = std::fs::read_to_string(root().join("deploy/OPERATIONS.md"))?;
-    ensure!(text.contains(&row), "OPERATIONS has no row `{row}`");
-    Ok(())
-}
