@@ -34,6 +34,8 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
+use http::header::EXPIRES;
+use http::{HeaderMap, HeaderValue};
 
 use super::server_clock::ServerClock;
 use super::trust;
@@ -139,11 +141,22 @@ impl HttpConnector for Transport {
             let seen = |tag: &Tag| {
                 *used.lock().unwrap_or_else(PoisonError::into_inner) = Some(tag.clone());
             };
-            let answer = client.send(request, seen).await.map_err(Error::told)?;
+            let mut answer = client.send(request, seen).await.map_err(Error::told)?;
             clock.see(answer.headers());
+            leave_out_illegible(answer.headers_mut());
             HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
+    }
+}
+
+/// Leaves out an `Expires` that is no text. aws-sdk-s3 1.157 takes for granted that it is (s3_expires_interceptor.rs)
+/// and panics; and nobody could write it to the target as it stands.
+fn leave_out_illegible(headers: &mut HeaderMap) {
+    let is_text = |value: &HeaderValue| std::str::from_utf8(value.as_bytes()).is_ok();
+    if !headers.get_all(EXPIRES).iter().all(is_text) {
+        headers.remove(EXPIRES);
+        tracing::warn!("an answer's Expires is no text: it is left out");
     }
 }
 
