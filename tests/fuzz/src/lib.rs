@@ -19,7 +19,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
     // A write to who hung up is an error in a program of Rust, whose `main` sees to it. Here there is none.
     {
         let _entered = runtime.enter();
-        signal(SignalKind::pipe()).expect("a signal");
+        let _ = signal(SignalKind::pipe()).expect("a signal");
     }
     runtime
 }
