@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
 
-use self::block::{Kind, blocks, documents, root};
+use self::block::{Kind, blocks, documents};
 use self::listed::{LISTED, listed};
 use self::place::Place;
 use self::shape::assert_same_fields;
