@@ -86,16 +86,16 @@ pub type Asked = Arc<Mutex<Vec<String>>>;
 
 /// Starts a server that answers each request's head with what `script` says, after reading its body,
 /// and closes. An empty answer is none: the connection stays open.
-pub async fn scripted(
+pub async fn scripted<T: Into<Vec<u8>>>(
     tls: Option<&Tls>,
-    script: impl Fn(&str) -> String + Send + Sync + 'static,
+    script: impl Fn(&str) -> T + Send + Sync + 'static,
 ) -> (String, Asked) {
     let (listener, port) = listen().await;
     let acceptor = tls.map(|tls| tls.acceptor.clone());
     let scheme = if tls.is_some() { "https" } else { "http" };
     let asked = Asked::default();
     let log = Arc::clone(&asked);
-    let script = Arc::new(script);
+    let script = Arc::new(move |head: &str| script(head).into());
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             let (acceptor, script, log) = (acceptor.clone(), Arc::clone(&script), Arc::clone(&log));
@@ -116,7 +116,7 @@ pub async fn scripted(
 
 async fn answer(
     mut socket: impl AsyncRead + AsyncWrite + Unpin,
-    script: &(dyn Fn(&str) -> String + Send + Sync),
+    script: &(dyn Fn(&str) -> Vec<u8> + Send + Sync),
     log: &Asked,
 ) {
     let mut seen = Vec::new();
@@ -145,7 +145,7 @@ async fn answer(
     if text.is_empty() {
         std::future::pending::<()>().await;
     }
-    let _ = socket.write_all(text.as_bytes()).await;
+    let _ = socket.write_all(&text).await;
     let _ = socket.shutdown().await;
 }
 
