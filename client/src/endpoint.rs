@@ -81,7 +81,12 @@ fn is_loopback(host: &str) -> bool {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            // Of a path that begins with two slashes they would be taken for the URL's own.
+            Self::Unix(path) => {
+                let slashes =
+                    if path.as_os_str().as_encoded_bytes().starts_with(b"//") { "//" } else { "" };
+                write!(f, "unix:{slashes}{}", path.display())
+            }
             Self::Loopback(uri) | Self::Tls(uri) => {
                 let scheme = uri.scheme_str().unwrap_or("http");
                 write!(f, "{scheme}://{}", uri.authority().map_or("", |a| a.as_str()))
@@ -157,6 +162,7 @@ mod tests {
         for (text, shown) in [
             ("unix:/run/causeway/control.sock", "unix:/run/causeway/control.sock"),
             ("unix:///run/x.sock", "unix:/run/x.sock"),
+            ("unix:////run/x.sock", "unix:////run/x.sock"),
             ("http://127.0.0.1:7443", "http://127.0.0.1:7443"),
             ("http://127.0.0.1:7443/", "http://127.0.0.1:7443"),
             ("127.0.0.1:7443", "http://127.0.0.1:7443"),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use e2e::{Receiver, World, binary, free_port, images, prometheus_program};
-use sandbox::{Action, Attributes, EndpointOptions, Fault, ImageSpec};
+use sandbox::{Action, Attributes, EndpointOptions, Fault, ImageSpec, Synthetic};
 use serde_json::Value;
 use toml::Table;
 
@@ -17,6 +17,8 @@ use super::block::{Block, Command, Kind, blocks, root};
 use super::listed::listed;
 use super::tables::{ABOUT, Arrange, BEFORE, CAUSEWAYD, SAYS, SUBSTITUTIONS, SYSTEMCTL};
 
+/// What tells the jobs that are arranged from those that the documents submit.
+const OURS: &str = "--label arranged=yes";
 /// How long the commands of a block may take together.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -260,14 +262,18 @@ impl Place {
             }
             Arrange::Refusal => self.refusal().await,
             Arrange::Jobs => {
-                self.world.put("slow.bin", images(256 << 20)).await?;
-                self.world.gov.faults([Fault::on("UploadPart", Action::DelayMs(1500)).key("slow")]);
-                let submit = "causeway submit commercial:images";
-                self.shell(&format!(
-                    "{submit}/absent.bin gov:landing/; {submit}/slow.bin gov:landing/"
-                ))
-                .await
-                .map(drop)
+                // Two parts a second, of 400.
+                let slow = Synthetic::new(1, 2000 << 20);
+                self.world
+                    .commercial
+                    .put("images", "slow.bin", slow, Attributes::default())
+                    .await?;
+                self.world.gov.faults([Fault::on("UploadPart", Action::DelayMs(1000)).key("slow")]);
+                let submit = format!("causeway submit {OURS} commercial:images");
+                let both = format!(
+                    "{submit}/absent.bin gov:landing/; {submit}/slow.bin gov:landing/ --part-size 5MiB"
+                );
+                self.shell(&both).await.map(drop)
             }
         }
     }
@@ -282,7 +288,9 @@ impl Place {
         let mut client = tokio::process::Command::new(program);
         let ended = client.args(["--endpoint", &socket, "status"]).uid(65_534).output().await?;
         ensure!(ended.status.code() == Some(5), "{ended:?}");
-        Ok(())
+        // Nobody waits for that line: it comes with the ledger's next cycle.
+        let wait = "until grep -qs refused ../var/lib/causeway/audit/*; do sleep 0.05; done";
+        self.shell(wait).await.map(drop)
     }
 
     /// The id of the job that a command is about.
@@ -292,16 +300,16 @@ impl Place {
             return self.job_in(state).await;
         }
         if self.job.is_none() {
-            let carry = "causeway submit commercial:images/known.bin gov:landing/known.bin --wait";
-            self.shell(carry).await?;
+            let known = "commercial:images/known.bin gov:landing/known.bin";
+            self.shell(&format!("causeway submit {OURS} {known} --wait")).await?;
             self.job = Some(self.job_in("succeeded").await?);
         }
         self.job.clone().context("it was carried")
     }
 
-    /// The newest job in a state, once there is one.
+    /// The newest job of ours in a state, once there is one.
     async fn job_in(&self, state: &str) -> Result<String> {
-        let ask = format!("causeway --output json jobs --limit 1 --state {state}");
+        let ask = format!("causeway --output json jobs --limit 1 --state {state} {OURS}");
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Some(job) = self.shell(&ask).await?.lines().next() {

@@ -43,7 +43,7 @@ pub enum Arrange {
     Socket,
     /// Somebody came who may not.
     Refusal,
-    /// A job that failed, and one that takes a minute.
+    /// A job that failed, and one that takes minutes.
     Jobs,
 }
 
