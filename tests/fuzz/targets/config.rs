@@ -14,8 +14,8 @@ use std::path::PathBuf;
 use causewayd::config::Config;
 use libfuzzer_sys::fuzz_target;
 
-/// Keys whose values are secrets.
-const SECRETS: [&str; 4] = ["secret_access_key", "session_token", "secret", "access_key_id"];
+/// Keys whose values are secrets. An access key's id is none: it stands in every presigned URL.
+const SECRETS: [&str; 3] = ["secret_access_key", "session_token", "secret"];
 /// Shorter ones stand in any text.
 const SECRET_BYTES_MIN: usize = 8;
 
