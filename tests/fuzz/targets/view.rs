@@ -11,8 +11,11 @@
 //! - A picture of `top` is drawn at any size, the same twice, and none of its cells steers a terminal; what is
 //!   chosen is a job of the list.
 #![no_main]
-// The command line, which is a program and not a library: taken in as it is, and not all of it is used here.
-#![allow(dead_code, unused_imports)]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "the command line is a program and no library: it is taken in as it is, and not all of it is used here"
+)]
 
 #[path = "../../../client/src/bin/causeway"]
 mod program {
