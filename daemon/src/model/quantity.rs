@@ -28,16 +28,20 @@ fn number_and_unit(text: &str) -> Option<(f64, &str)> {
     Some((number, text[end..].trim()))
 }
 
+/// The most that is taken, and a whole number of each unit: what is below it is also so when it is printed
+/// with three digits, and can be read again.
+const MOST: u64 = 1 << 62;
+
 /// `number * factor`, where it is a whole and sane count.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
-    reason = "the product is checked to lie between 0 and 2^63"
+    reason = "the product is checked to lie between 0 and 2^62"
 )]
 fn scaled(number: f64, factor: f64) -> Option<u64> {
     let product = (number * factor).round();
-    (product >= 0.0 && product < (1_u64 << 63) as f64).then_some(product as u64)
+    (0.0..=MOST as f64).contains(&product).then_some(product as u64)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "for people, three digits")]
@@ -223,6 +227,19 @@ mod tests {
         assert_eq!("600MiB/s".parse(), Ok(Bandwidth(600 << 20)));
         for text in ["5Gbit", "600", "0MiB/s", "/s", "5 Gb/s"] {
             assert!(text.parse::<Bandwidth>().is_err(), "{text}");
+        }
+    }
+
+    /// 2^63 - 1 was taken, printed as `8388608.00 TiB`, and that was refused.
+    #[test]
+    fn the_largest_that_is_taken_is_read_again_as_it_is_printed() {
+        for text in ["4194304 TiB", "4611686018427387390", "4503599627370495.9KiB"] {
+            let read: ByteCount = text.parse().expect(text);
+            let printed = read.to_string();
+            assert!(printed.parse::<ByteCount>().is_ok(), "{text}: {printed}");
+        }
+        for text in ["9223372036852387903", "4194305 TiB"] {
+            assert!(text.parse::<ByteCount>().is_err(), "{text}");
         }
     }
 
