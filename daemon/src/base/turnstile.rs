@@ -2,6 +2,10 @@
 //!
 //! Waiting is the answer, not a refusal: a client that is slowed down needs no code for it, and one that
 //! floods slows itself down. What waits is bounded by whoever counts its requests in progress.
+//!
+//! Who has to wait passes by the handful, not one by one: what passes together shares a flush of the ledger and
+//! a wake-up of each watch. One by one, 250 submissions a second took 14 % of a transfer's speed where the
+//! processors were full.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,7 +14,7 @@ use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 pub(super) type Limiter = RateLimiter<
@@ -41,23 +45,34 @@ impl Clock for TokioClock {
 #[derive(Debug)]
 pub struct Turnstile {
     limiter: Limiter,
-    /// One waits for the limit, and the others, in their order, for that one: if all did, each would be woken
-    /// for every single place.
-    first: Semaphore,
+    /// As many as may pass in a tenth of a second.
+    handful: NonZeroU32,
+    /// Places that are taken and not used. Who holds it waits for the limit, and the others, in their order, for
+    /// that one: if all did, each would be woken for every single place.
+    places: Mutex<u32>,
 }
 
 impl Turnstile {
     pub fn new(per_second: NonZeroU32) -> Self {
-        Self { limiter: limiter(Quota::per_second(per_second)), first: Semaphore::new(1) }
+        let handful = NonZeroU32::new(per_second.get() / 10).unwrap_or(NonZeroU32::MIN);
+        Self { limiter: limiter(Quota::per_second(per_second)), handful, places: Mutex::new(0) }
     }
 
     /// Passes, when it is its turn.
     pub async fn pass(&self) {
-        // It is never closed.
-        let _first = self.first.acquire().await;
-        while let Err(wait) = self.try_pass() {
-            tokio::time::sleep(wait).await;
+        let mut places = self.places.lock().await;
+        if *places == 0 {
+            if self.try_pass().is_ok() {
+                return;
+            }
+            let limiter = &self.limiter;
+            // A second's worth holds ten handfuls: there is always a time at which one is free.
+            while let Ok(Err(not_until)) = limiter.check_n(self.handful) {
+                tokio::time::sleep(not_until.wait_time_from(limiter.clock().now())).await;
+            }
+            *places = self.handful.get();
         }
+        *places -= 1;
     }
 
     /// Passes now, or says how long to wait before trying again.
@@ -84,6 +99,20 @@ mod tests {
         };
         futures::future::join_all((0..50).map(pass)).await;
         assert!(passed.into_inner().expect("not poisoned").is_sorted());
+    }
+
+    /// What passes together is written down together.
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_passes_by_the_handful() {
+        let turnstile = Turnstile::new(NonZeroU32::new(100).expect("not 0"));
+        while turnstile.try_pass().is_ok() {}
+        let mut passed = Vec::new();
+        for _ in 0..30 {
+            turnstile.pass().await;
+            passed.push(Instant::now());
+        }
+        let together = passed.chunk_by(|one, next| one == next).map(<[_]>::len);
+        assert_eq!(together.collect::<Vec<_>>(), [10, 10, 10]);
     }
 
     #[tokio::test(start_paused = true)]
