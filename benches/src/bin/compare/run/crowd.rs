@@ -64,6 +64,9 @@ const WARM_UP: Duration = Duration::from_secs(5);
 struct Phase {
     gib_per_s: f64,
     daemon_cpu_s_per_s: f64,
+    /// What the clients use, the one among them that asks how long an answer takes. Elsewhere than here they
+    /// have processors of their own.
+    clients_cpu_s_per_s: f64,
     /// How long each Get took, in milliseconds.
     gets: Vec<f64>,
     submitted: u64,
@@ -140,7 +143,9 @@ async fn phase(
     let client = Client::connect(daemon.control()).await?;
     let counted = || crowd.map_or([0; 3], Crowd::counted);
     let (begun, before) = (Instant::now(), counted());
-    let (bytes, cpu) = (daemon.bytes_written()?, usage::of_processes(&[daemon.id()])?);
+    let used = |process| usage::of_processes(&[process]);
+    let clients = std::process::id();
+    let (bytes, cpu, cpu_clients) = (daemon.bytes_written()?, used(daemon.id())?, used(clients)?);
     let (mut gets, mut turn) = (Vec::new(), interval(ASKED_EVERY));
     while begun.elapsed() < Duration::from_secs(arguments.phase) {
         turn.tick().await;
@@ -148,22 +153,25 @@ async fn phase(
         client.get(job, false).await?;
         gets.push(asked.elapsed().as_secs_f64() * 1e3);
     }
-    let (bytes, cpu) =
-        (daemon.bytes_written()? - bytes, usage::of_processes(&[daemon.id()])? - cpu);
+    let bytes = daemon.bytes_written()? - bytes;
+    let (cpu, cpu_clients) = (used(daemon.id())? - cpu, used(clients)? - cpu_clients);
     let (took, after) = (begun.elapsed().as_secs_f64(), counted());
     let phase = Phase {
         gib_per_s: gib(bytes) / took,
         daemon_cpu_s_per_s: cpu.total_s() / took,
+        clients_cpu_s_per_s: cpu_clients.total_s() / took,
         gets,
         submitted: after[0] - before[0],
         flooded: after[1] - before[1],
         events: after[2] - before[2],
     };
     eprintln!(
-        "{}: {:.3} GiB/s, daemon {:.2} CPU, Get p99 {:.1} ms; {} submitted, {} flooded, {} events",
+        "{}: {:.3} GiB/s, daemon {:.2} CPU, clients {:.2} CPU, Get p99 {:.1} ms; {} submitted, {} flooded, \
+         {} events",
         if crowd.is_some() { "beside" } else { "alone " },
         phase.gib_per_s,
         phase.daemon_cpu_s_per_s,
+        phase.clients_cpu_s_per_s,
         percentile(&phase.gets, 99),
         phase.submitted,
         phase.flooded,
@@ -281,6 +289,7 @@ fn report(
                 json!({
                     "gib_per_s": phase.gib_per_s,
                     "daemon_cpu_s_per_s": phase.daemon_cpu_s_per_s,
+                    "clients_cpu_s_per_s": phase.clients_cpu_s_per_s,
                     "get_p99_ms": percentile(&phase.gets, 99),
                     "submitted": phase.submitted,
                     "flooded": phase.flooded,
