@@ -175,8 +175,7 @@ const REDACTED: &str = "REDACTED";
 
 /// A presigned `https://` URL. Its query is a secret, since whoever holds it can read the object: it is neither
 /// printed nor serialized. Read back, such a URL is without it, until [`PresignedUrl::with_secret`].
-#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PresignedUrl(Url);
 
 impl Serialize for PresignedUrl {
@@ -185,7 +184,27 @@ impl Serialize for PresignedUrl {
     }
 }
 
+impl<'de> Deserialize<'de> for PresignedUrl {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::of(Url::deserialize(from)?).map_err(serde::de::Error::custom)
+    }
+}
+
 impl PresignedUrl {
+    /// The URL, where it is one that could be asked for, with its query or without.
+    fn of(url: Url) -> Result<Self, NotAnAddress> {
+        if url.scheme() != "https" {
+            return Err(NotAnAddress::Url("only https:// is taken"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(NotAnAddress::Url("it carries a user name or a password"));
+        }
+        if url.host_str().is_none() {
+            return Err(NotAnAddress::Url("it names no host"));
+        }
+        Ok(Self(url))
+    }
+
     /// The whole URL, signature included. For the request alone.
     pub fn expose(&self) -> &Url {
         &self.0
@@ -244,16 +263,8 @@ impl FromStr for PresignedUrl {
         if text.len() > URL_BYTES_MAX {
             return Err(NotAnAddress::Url("it is longer than 16 KiB"));
         }
-        let url = Url::parse(text).map_err(|_| NotAnAddress::Url("it does not parse"))?;
-        if url.scheme() != "https" {
-            return Err(NotAnAddress::Url("only https:// is taken"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(NotAnAddress::Url("it carries a user name or a password"));
-        }
-        if url.host_str().is_none() {
-            return Err(NotAnAddress::Url("it names no host"));
-        }
+        let Self(url) =
+            Self::of(Url::parse(text).map_err(|_| NotAnAddress::Url("it does not parse"))?)?;
         // It would be left out of the request, and with it the end of the key, or the signature.
         if url.fragment().is_some() {
             return Err(NotAnAddress::Url("it has a '#': in a key it is written %23"));
@@ -351,6 +362,11 @@ mod tests {
         ] {
             let error = text.parse::<Address>().expect_err(text).to_string();
             assert!(error.contains(fault), "{text}: {error}");
+        }
+        // A record says what it says: it is judged as well.
+        for text in ["ftp://host/key", "https://user:pw@host/key", "data:x"] {
+            let read = serde_json::from_value::<PresignedUrl>(text.into());
+            assert!(read.is_err(), "{text}");
         }
         let long = format!("com:bucket/{}", "k".repeat(1025));
         assert_eq!(long.parse::<ObjectAddress>(), Err(NotAnAddress::KeyTooLong(1025)));
