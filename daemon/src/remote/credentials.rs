@@ -1,4 +1,7 @@
 //! Where a remote's credentials come from: one provider each, built from its own configuration.
+//!
+//! Keys of a profile say nothing of when they end, and whoever exchanges them writes the file anew. So the file is
+//! read again every few minutes; the SDK's own provider reads it once, and remembers that it was not there.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +12,7 @@ use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::SdkConfig;
 
 use super::Secret;
@@ -35,10 +39,14 @@ pub enum Credentials {
     Imds,
 }
 
+/// How long keys without an end are taken for good. The SDK renews what it keeps up to `RENEW_BEFORE` before its
+/// end, half of that at the least: so a profile is read again after 10 to 160 s.
+const REREAD_AFTER: Duration = super::RENEW_BEFORE.saturating_add(Duration::from_secs(10));
+
 /// The provider for `credentials`. `sts` is how this remote reaches STS, for roles.
 pub async fn provider(remote: &RemoteName, credentials: &Credentials, sts: &SdkConfig) -> Watched {
     let inner = match credentials {
-        Credentials::Profile(name) => profile(name, sts),
+        Credentials::Profile(name) => return profile(name, sts),
         Credentials::Static { access_key_id, secret_access_key, session_token } => {
             SharedCredentialsProvider::new(aws_credential_types::Credentials::new(
                 access_key_id,
@@ -50,7 +58,7 @@ pub async fn provider(remote: &RemoteName, credentials: &Credentials, sts: &SdkC
         }
         Credentials::AssumeRole { role_arn, source_profile, external_id } => {
             let source = match source_profile {
-                Some(name) => profile(name, sts),
+                Some(name) => SharedCredentialsProvider::new(profile(name, sts)),
                 None => imds(sts),
             };
             let mut role = AssumeRoleProvider::builder(role_arn)
@@ -63,7 +71,7 @@ pub async fn provider(remote: &RemoteName, credentials: &Credentials, sts: &SdkC
         }
         Credentials::Imds => imds(sts),
     };
-    Watched { inner, last: Arc::default() }
+    Watched::new(inner)
 }
 
 /// The name that CloudTrail shows. STS takes 2 to 64 characters.
@@ -71,13 +79,38 @@ fn session_name(remote: &RemoteName) -> String {
     format!("causeway-{remote}").chars().take(64).collect()
 }
 
-fn profile(name: &str, sts: &SdkConfig) -> SharedCredentialsProvider {
-    SharedCredentialsProvider::new(
-        ProfileFileCredentialsProvider::builder()
-            .profile_name(name)
-            .configure(&provider_config(sts))
-            .build(),
-    )
+fn profile(name: &str, sts: &SdkConfig) -> Watched {
+    let (name, sts, files) = (name.to_owned(), sts.clone(), EnvConfigFiles::default());
+    Profile { name, sts, files }.watched()
+}
+
+/// A profile, read whenever its credentials are asked for.
+#[derive(Debug)]
+struct Profile {
+    name: String,
+    sts: SdkConfig,
+    files: EnvConfigFiles,
+}
+
+impl Profile {
+    fn watched(self) -> Watched {
+        let reread_after = Some(REREAD_AFTER);
+        Watched { reread_after, ..Watched::new(SharedCredentialsProvider::new(self)) }
+    }
+}
+
+impl ProvideCredentials for Profile {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let provider = ProfileFileCredentialsProvider::builder()
+            .profile_name(&self.name)
+            .profile_files(self.files.clone())
+            .configure(&provider_config(&self.sts))
+            .build();
+        future::ProvideCredentials::new(async move { provider.provide_credentials().await })
+    }
 }
 
 fn imds(sts: &SdkConfig) -> SharedCredentialsProvider {
@@ -101,10 +134,16 @@ fn provider_config(sts: &SdkConfig) -> ProviderConfig {
 #[derive(Clone)]
 pub struct Watched {
     inner: SharedCredentialsProvider,
+    /// After which what has no end is asked for again.
+    reread_after: Option<Duration>,
     last: Arc<Mutex<Option<aws_credential_types::Credentials>>>,
 }
 
 impl Watched {
+    fn new(inner: SharedCredentialsProvider) -> Self {
+        Self { inner, reread_after: None, last: Arc::default() }
+    }
+
     /// When the credentials in use expire.
     pub fn expire_at(&self) -> Option<Timestamp> {
         let expiry = self.last()?.expiry()?.duration_since(UNIX_EPOCH).ok()?;
@@ -125,7 +164,16 @@ impl Watched {
         self.last().filter(good)
     }
 
+    /// The credentials, with an end for who keeps them.
     async fn provide(&self) -> aws_credential_types::provider::Result {
+        let mut credentials = self.ask().await?;
+        if let (Some(after), None) = (self.reread_after, credentials.expiry()) {
+            *credentials.expiry_mut() = Some(SystemTime::now() + after);
+        }
+        Ok(credentials)
+    }
+
+    async fn ask(&self) -> aws_credential_types::provider::Result {
         match self.inner.provide_credentials().await {
             Ok(credentials) => {
                 let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -170,6 +218,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use aws_credential_types::provider::error::CredentialsError;
+    use aws_runtime::env_config::file::EnvConfigFileKind;
 
     use super::*;
 
@@ -195,15 +244,36 @@ mod tests {
 
     #[tokio::test]
     async fn a_provider_that_stumbles_costs_nothing_before_the_expiry() {
-        let watched = Watched {
-            inner: SharedCredentialsProvider::new(Once::default()),
-            last: Arc::default(),
-        };
+        let watched = Watched::new(SharedCredentialsProvider::new(Once::default()));
         assert_eq!(watched.expire_at(), None);
         let first = watched.provide().await.expect("given");
         assert!(watched.expire_at().is_some());
         assert_eq!(watched.provide().await.expect("remembered"), first);
         assert!(!format!("{watched:?}").contains("s3cr3t"));
+    }
+
+    /// The SDK's provider reads it once: exchanged keys, or the first ones, took a restart.
+    #[tokio::test]
+    async fn a_profile_is_read_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("credentials");
+        let files = EnvConfigFiles::builder();
+        let files = files.with_file(EnvConfigFileKind::Credentials, &path).build();
+        let sts = SdkConfig::builder().build();
+        let profile = Profile { name: "gov".to_owned(), sts, files }.watched();
+        profile.provide().await.expect_err("there is no file");
+        for id in ["AKIDFIRST", "AKIDSECOND"] {
+            let text = format!("[gov]\naws_access_key_id = {id}\naws_secret_access_key = s3cr3t\n");
+            std::fs::write(&path, text).expect("written");
+            let given = profile.provide().await.expect("given");
+            assert_eq!(given.access_key_id(), id);
+            let left = given.expiry().map(|end| end.duration_since(SystemTime::now()));
+            assert!(left.expect("an end").expect("ahead") <= REREAD_AFTER);
+            assert_eq!(profile.expire_at(), None, "that end is not theirs");
+        }
+        std::fs::remove_file(&path).expect("removed");
+        let given = profile.provide().await.expect("they may still be good");
+        assert_eq!(given.access_key_id(), "AKIDSECOND");
     }
 
     #[test]
