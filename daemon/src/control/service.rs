@@ -228,10 +228,13 @@ fn page_size(asked: u32) -> Result<usize, Invalid> {
     }
 }
 
-/// Who asks, as the gate admitted it.
+/// Who asks, as the gate admitted it, and judged once more: the gate judges when the headers come, and what is
+/// asked for may come hours later.
 fn admitted<T>(request: &Request<T>) -> Result<Admitted, Status> {
     let admitted = request.extensions().get::<Admitted>().cloned();
-    admitted.ok_or_else(|| Status::internal("a request came past the gate"))
+    let admitted = admitted.ok_or_else(|| Status::internal("a request came past the gate"))?;
+    admitted.still()?;
+    Ok(admitted)
 }
 
 type Acted = Result<Response<v1::ActionResponse>, Status>;

@@ -182,6 +182,7 @@ impl Watcher {
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (stop, unsent) = (self.service.stop.clone(), self.unsent.clone());
         loop {
+            // Also while nothing happens.
             self.by.still()?;
             let next = Instant::now() + READ_PERIOD;
             if self.read(|_| true).await? == Read::Gap {
@@ -286,8 +287,10 @@ impl Watcher {
         Ok(())
     }
 
-    /// Waits for the client, but not beyond the end of the daemon.
+    /// Waits for the client, but not beyond the end of the daemon, nor of its role: one that reads an event a
+    /// minute has hours of them before it.
     async fn send(&self, cursor: String, event: Shown) -> Result<(), End> {
+        self.by.still()?;
         let event = v1::WatchEvent { cursor, event: Some(event) };
         tokio::select! {
             () = self.service.stop.cancelled() => Err(End::Stopping),

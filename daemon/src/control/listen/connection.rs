@@ -1,11 +1,13 @@
 //! One connection: bytes both ways, and whose they are.
 //!
 //! # Invariants
-//! - Who sends nothing at first, or takes nothing of what it asked for, is cut off; so is who was let in
-//!   by certificates that are not in force any more.
+//! - Who does not speak HTTP/2 at first, or takes nothing of what it asked for, is cut off; so is who was let in
+//!   by certificates that are not in force any more, or by a role that a reload took away: places are for those
+//!   who have one.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,10 +19,15 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
 
+use super::Guard;
 use crate::control::access::Caller;
 
-/// Until the first bytes have come.
+/// Until HTTP/2's preface has come: from there on who is silent is asked whether it is there.
 const FIRST_BYTES: Duration = Duration::from_secs(10);
+/// Its length (RFC 9113, 3.4).
+const PREFACE_BYTES: usize = 24;
+/// For its streams to be told that the role is gone.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// For which the other end may take nothing of what is sent.
 const UNREAD: Duration = Duration::from_secs(60);
 
@@ -36,7 +43,10 @@ pub(super) enum Wire {
 pub(super) struct Connection {
     wire: Wire,
     caller: Caller,
+    guard: Arc<Guard>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Completes when it has to be seen whether this one still has a role.
+    other_roles: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Runs until the first bytes come, and while a write waits.
     patience: Pin<Box<Sleep>>,
     awaits: Awaits,
@@ -45,29 +55,45 @@ pub(super) struct Connection {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Awaits {
-    FirstBytes,
+    /// So many of them.
+    FirstBytes(usize),
     Nothing,
     Room,
+    /// It has lost its role.
+    End,
 }
 
 impl Connection {
     pub(super) fn new(
         wire: Wire,
         caller: Caller,
+        guard: Arc<Guard>,
         cut: WaitForCancellationFutureOwned,
         permit: OwnedSemaphorePermit,
     ) -> Self {
         let patience = Box::pin(tokio::time::sleep(FIRST_BYTES));
-        let (cut, awaits) = (Box::pin(cut), Awaits::FirstBytes);
-        Self { wire, caller, cut, patience, awaits, _permit: permit }
+        let (cut, awaits) = (Box::pin(cut), Awaits::FirstBytes(PREFACE_BYTES));
+        let other_roles = Box::pin(guard.other_roles());
+        Self { wire, caller, guard, cut, other_roles, patience, awaits, _permit: permit }
     }
 
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if self.cut.as_mut().poll(context).is_ready() {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut off"));
         }
+        while self.other_roles.as_mut().poll(context).is_ready() {
+            // Asked for first: a reload between the two is not missed.
+            self.other_roles = Box::pin(self.guard.other_roles());
+            if !self.guard.knows(self.caller.who()) {
+                self.awaits = Awaits::End;
+                self.patience.as_mut().reset(Instant::now() + FAREWELL);
+            }
+        }
         if self.awaits != Awaits::Nothing && self.patience.as_mut().poll(context).is_ready() {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client is too slow"));
+            return Err(match self.awaits {
+                Awaits::End => io::Error::new(io::ErrorKind::ConnectionAborted, "it has no role"),
+                _ => io::Error::new(io::ErrorKind::TimedOut, "the client is too slow"),
+            });
         }
         Ok(())
     }
@@ -119,8 +145,11 @@ impl AsyncRead for Connection {
         self.check(context)?;
         let before = buffer.filled().len();
         ready!(of_wire!(&mut self.wire, s => Pin::new(s).poll_read(context, buffer)))?;
-        if self.awaits == Awaits::FirstBytes && buffer.filled().len() > before {
-            self.awaits = Awaits::Nothing;
+        if let Awaits::FirstBytes(missing) = self.awaits {
+            self.awaits = match missing.saturating_sub(buffer.filled().len() - before) {
+                0 => Awaits::Nothing,
+                missing => Awaits::FirstBytes(missing),
+            };
         }
         Poll::Ready(Ok(()))
     }
@@ -172,20 +201,38 @@ mod tests {
     use tokio::sync::Semaphore;
     use tokio_util::sync::CancellationToken;
 
+    use super::super::{Listen, Settings};
     use super::*;
-    use crate::control::access::{Pacing, Who};
+    use crate::base::NoObserver;
+    use crate::control::access::{Pacing, Role, Who};
+    use crate::ledger::Ledger;
+
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+    fn settings() -> Settings {
+        let uid = ("uid:4242".to_owned(), Role::Viewer);
+        Settings {
+            listen: Listen::Tcp(([127, 0, 0, 1], 0).into()),
+            tls: None,
+            roles: [uid].into(),
+            submissions_per_second: NonZeroU32::MIN,
+        }
+    }
 
     fn connection() -> (Connection, UnixStream, CancellationToken) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let ledger = Ledger::open(&directory.path().join("data"), Arc::new(NoObserver));
+        let guard = Guard::new(&settings(), ledger.expect("new")).expect("no files");
         let (ours, theirs) = UnixStream::pair().expect("sockets");
         let pacing = Pacing {
             requests_per_second: NonZeroU32::MIN,
             submissions_per_second: NonZeroU32::MIN,
         };
         let cut = CancellationToken::new();
-        let caller = Caller::new(Who::Unknown, pacing, cut.clone());
+        let caller = Caller::new(Who::Process { uid: 4242 }, pacing, cut.clone());
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one");
         let cut_off = cut.clone().cancelled_owned();
-        (Connection::new(Wire::Unix(ours), caller, cut_off, permit), theirs, cut)
+        (Connection::new(Wire::Unix(ours), caller, Arc::new(guard), cut_off, permit), theirs, cut)
     }
 
     #[tokio::test(start_paused = true)]
@@ -195,9 +242,14 @@ mod tests {
         let error = silent.read_u8().await.expect_err("nothing came");
         assert_eq!((error.kind(), began.elapsed().as_secs()), (io::ErrorKind::TimedOut, 10));
 
+        let (mut stuck, mut theirs, _) = connection();
+        theirs.write_all(&PREFACE[1..]).await.expect("room");
+        stuck.read_exact(&mut [0; 23]).await.expect("most of it");
+        assert!(stuck.read_u8().await.is_err(), "a place is not to be had for a byte");
+
         let (mut spoke, mut theirs, _) = connection();
-        theirs.write_all(b"a").await.expect("room");
-        assert_eq!(spoke.read_u8().await.expect("a byte"), b'a');
+        theirs.write_all(PREFACE).await.expect("room");
+        spoke.read_exact(&mut [0; 24]).await.expect("all of it");
         let later = tokio::time::timeout(Duration::from_secs(3600), spoke.read_u8()).await;
         later.expect_err("it waits, and is not cut off");
     }
@@ -205,11 +257,29 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_for_a_minute_is_cut_off() {
         let (mut full, mut theirs, _) = connection();
-        theirs.write_all(b"a").await.expect("room");
-        full.read_u8().await.expect("a byte");
+        theirs.write_all(PREFACE).await.expect("room");
+        full.read_exact(&mut [0; 24]).await.expect("all of it");
         let began = Instant::now();
         let error = full.write_all(&[0; 16 << 20]).await.expect_err("nobody reads");
         assert_eq!((error.kind(), began.elapsed().as_secs()), (io::ErrorKind::TimedOut, 60));
+    }
+
+    /// Its place is for somebody who has one.
+    #[tokio::test(start_paused = true)]
+    async fn who_loses_its_role_is_cut_off_a_moment_later() {
+        let (mut open, mut theirs, _) = connection();
+        theirs.write_all(PREFACE).await.expect("room");
+        open.read_exact(&mut [0; 24]).await.expect("all of it");
+        let guard = Arc::clone(&open.guard);
+        let read = tokio::spawn(async move {
+            let began = Instant::now();
+            (open.read_u8().await.expect_err("cut off").kind(), began.elapsed().as_secs())
+        });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        guard.reload(&settings()).expect("no files");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        guard.reload(&Settings { roles: [].into(), ..settings() }).expect("no files");
+        assert_eq!(read.await.expect("no panic"), (io::ErrorKind::ConnectionAborted, 125));
     }
 
     #[tokio::test]

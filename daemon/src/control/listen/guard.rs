@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard as Lent};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::tls::{Loaded, Unusable};
 use super::{Listen, Settings, socket};
@@ -25,6 +25,8 @@ pub struct Guard {
     pacing: Pacing,
     connections: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
+    /// Cancelled by the reload that ends it.
+    roles_in_force: Mutex<CancellationToken>,
     refusals: Refusals,
 }
 
@@ -45,13 +47,14 @@ impl Guard {
             pacing: settings.pacing(),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             strangers: Arc::new(Semaphore::new(STRANGERS_MAX)),
+            roles_in_force: Mutex::default(),
             refusals: Refusals::new(ledger),
         })
     }
 
     /// Puts the roles and the certificates of `settings` in force, which listen where those of before did. Where
-    /// `client_ca` is another, clients that came in by the old one are cut off; they come again, or cannot. Blocks
-    /// for a moment.
+    /// `client_ca` is another, clients that came in by the old one are cut off, and so are those who have no role
+    /// any more; they come again, or cannot. Blocks for a moment.
     ///
     /// # Errors
     /// Where a file cannot be used; nothing has changed then.
@@ -73,6 +76,7 @@ impl Guard {
             }
         }
         self.access.store(Arc::new(access(settings)));
+        std::mem::take(&mut *lock(&self.roles_in_force)).cancel();
         Ok(())
     }
 
@@ -86,10 +90,17 @@ impl Guard {
 
     /// The places of its kind, and whether it has a role.
     pub(super) fn places(&self, who: &Who) -> (&Arc<Semaphore>, bool) {
-        match self.access().of(who, clock::now()) {
-            Ok(_) => (&self.connections, true),
-            Err(_) => (&self.strangers, false),
-        }
+        if self.knows(who) { (&self.connections, true) } else { (&self.strangers, false) }
+    }
+
+    /// Whether it has a role now.
+    pub(super) fn knows(&self, who: &Who) -> bool {
+        self.access().of(who, clock::now()).is_ok()
+    }
+
+    /// Completes when a reload has put other roles in force.
+    pub(super) fn other_roles(&self) -> WaitForCancellationFutureOwned {
+        lock(&self.roles_in_force).clone().cancelled_owned()
     }
 
     /// What the next handshake is made with, and what ends the connection; `None` without TLS.
@@ -108,8 +119,8 @@ fn access(settings: &Settings) -> Access {
 }
 
 // Nothing panics while it holds the lock.
-fn lock(tls: &Mutex<Tls>) -> MutexGuard<'_, Tls> {
-    tls.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Settings {

@@ -46,7 +46,8 @@ pub(super) fn unix(socket: socket::Socket, guard: Arc<Guard>) -> impl Stream<Ite
                 let cut = CancellationToken::new();
                 let caller = guard.caller(who, cut.clone());
                 let (wire, cut) = (Wire::Unix(stream), cut.cancelled_owned());
-                return Some((Ok(Connection::new(wire, caller, cut, permit)), (socket, guard)));
+                let connection = Connection::new(wire, caller, Arc::clone(&guard), cut, permit);
+                return Some((Ok(connection), (socket, guard)));
             }
         }
     })
@@ -74,7 +75,8 @@ async fn known(guard: Arc<Guard>, stream: TcpStream, address: SocketAddr) -> Opt
         let (who, cut) = (Who::Local { address }, CancellationToken::new());
         let permit = place(&guard, &who).await?;
         let caller = guard.caller(who, cut.clone());
-        return Some(Connection::new(Wire::Tcp(stream), caller, cut.cancelled_owned(), permit));
+        let cut = cut.cancelled_owned();
+        return Some(Connection::new(Wire::Tcp(stream), caller, guard, cut, permit));
     };
     let shaking = TlsAcceptor::from(config).accept(stream).into_fallible();
     let shaken = tokio::time::timeout(HANDSHAKE, shaking).await;
@@ -87,7 +89,13 @@ async fn known(guard: Arc<Guard>, stream: TcpStream, address: SocketAddr) -> Opt
                     let permit = place(&guard, &who).await?;
                     let caller = guard.caller(who, cut.clone());
                     let wire = Wire::Tls(Box::new(stream));
-                    return Some(Connection::new(wire, caller, cut.cancelled_owned(), permit));
+                    return Some(Connection::new(
+                        wire,
+                        caller,
+                        guard,
+                        cut.cancelled_owned(),
+                        permit,
+                    ));
                 }
                 None => ("its certificate cannot be read".to_owned(), None),
             }
