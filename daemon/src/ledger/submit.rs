@@ -8,7 +8,7 @@ use super::flush::Ticket;
 use super::secret::Entering;
 use super::store::{self, Table};
 use super::{Error, Ledger, answered, clock, integrity, key, secret};
-use crate::model::{Job, JobId, Submission};
+use crate::model::{Address, Job, JobId, Submission, TransferSpec};
 
 /// A submission that is durable.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,7 +105,7 @@ impl Ledger {
             let spec = fingerprint(&submission)?;
             let what = || "an idempotency key".to_owned();
             if let Some(used) = desk.store.read::<KeyUse>(Table::Keys, key.as_bytes(), what)? {
-                if used.spec != spec {
+                if used.spec != spec && used.spec != fingerprint_of_schema_5(&submission)? {
                     return Err(Error::KeyReused { key, job: used.job });
                 }
                 let submitted = Submitted { job: desk.job(used.job)?, existed: true };
@@ -131,12 +131,58 @@ impl Ledger {
 /// What tells one specification from another: of a transfer its spec alone, as it has always been, and the
 /// query of a presigned source, which can name a version.
 fn fingerprint(submission: &Submission) -> Result<String, Error> {
-    let json = match &submission.image {
-        None => serde_json::to_vec(&submission.spec),
-        Some(image) => serde_json::to_vec(&(image, &submission.spec)),
-    };
-    let mut text =
-        json.map_err(|error| Error::corrupt(format!("the spec has no JSON: {error}")))?;
-    text.extend(secret::of(submission.spec.as_ref()).unwrap_or_default().as_bytes());
-    Ok(hex::encode(integrity::blake3(&text)))
+    let text = text_of(submission)? + secret::of(submission.spec.as_ref()).unwrap_or_default();
+    Ok(hex::encode(integrity::blake3(text.as_bytes())))
+}
+
+/// As the versions before schema 6 made it, which wrote a presigned source with its query: whoever repeats a
+/// submission after the upgrade is to find its job.
+fn fingerprint_of_schema_5(submission: &Submission) -> Result<String, Error> {
+    let mut text = text_of(submission)?;
+    if let Some(TransferSpec { source: Address::Presigned(url), .. }) = &submission.spec {
+        text = text.replacen(&json(url)?, &json(url.expose())?, 1);
+    }
+    Ok(hex::encode(integrity::blake3(text.as_bytes())))
+}
+
+fn text_of(submission: &Submission) -> Result<String, Error> {
+    match &submission.image {
+        None => json(&submission.spec),
+        Some(image) => json(&(image, &submission.spec)),
+    }
+}
+
+fn json(what: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(what)
+        .map_err(|error| Error::corrupt(format!("the spec has no JSON: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::tests::submission;
+
+    #[test]
+    fn a_key_of_schema_5_is_of_the_same_presigned_source_alone() {
+        let of = |query: &str| {
+            let mut asked = submission("k");
+            let url = format!("https://host/key?{query}").parse().expect("a URL");
+            if let Some(spec) = &mut asked.spec {
+                spec.source = Address::Presigned(url);
+            }
+            asked
+        };
+        let text = text_of(&of("sig=a&b")).expect("JSON");
+        assert!(text.contains(r#""presigned":"https://host/key?REDACTED""#), "{text}");
+        let before = text.replace("REDACTED", "sig=a&b");
+        let before = hex::encode(integrity::blake3(before.as_bytes()));
+        assert_eq!(fingerprint_of_schema_5(&of("sig=a&b")).expect("JSON"), before);
+        assert_ne!(fingerprint_of_schema_5(&of("sig=other")).expect("JSON"), before);
+        assert_ne!(fingerprint(&of("sig=a&b")).expect("JSON"), before);
+        let plain = submission("k");
+        assert_eq!(
+            fingerprint_of_schema_5(&plain).expect("JSON"),
+            fingerprint(&plain).expect("JSON")
+        );
+    }
 }

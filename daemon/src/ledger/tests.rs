@@ -101,7 +101,7 @@ fn dir() -> tempfile::TempDir {
     tempfile::tempdir().expect("room for a test")
 }
 
-fn submission(key: &str) -> Submission {
+pub(super) fn submission(key: &str) -> Submission {
     let spec = TransferSpec::new(
         "com:bucket/key".parse().expect("legal"),
         format!("gov:bucket/{key}").parse().expect("legal"),
