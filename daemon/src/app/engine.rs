@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::limits::{self, LimitBook};
 use super::{Error, admission, images};
@@ -48,6 +49,8 @@ pub(super) struct Daemon {
     pipeline: Pipeline,
     scheduler: Arc<Scheduler>,
     limits: LimitBook,
+    /// Whose turn it is to change them for good.
+    limits_turn: Semaphore,
     notifier: Arc<Notifier>,
     metrics: Arc<Metrics>,
     /// The runtime of the work.
@@ -97,6 +100,7 @@ impl Daemon {
             scheduler: Scheduler::new(pipeline.clone(), active_max, drain_timeout),
             pipeline,
             limits,
+            limits_turn: Semaphore::new(1),
             notifier,
             metrics,
             work: Handle::current(),
@@ -301,13 +305,17 @@ impl Engine for Daemon {
         persist: bool,
         actor: &str,
     ) -> Result<InForce, LimitsRefused> {
-        let (now, base) = self.limits.of(remote).ok_or(LimitsRefused::NoSuchRemote)?;
+        // Two at once would each keep what the other has not changed yet. It is fair, and never closed.
+        let _turn = self.limits_turn.acquire().await;
+        let (_, base) = self.limits.of(remote).ok_or(LimitsRefused::NoSuchRemote)?;
         // What a window of the schedule gives is not to be kept beyond it.
         let kept = persist.then(|| change.apply(base));
         if let Some(kept) = &kept {
             let text = serde_json::to_string(kept).unwrap_or_default();
             self.ledger().put_setting(&limits::key(remote), Some(text), actor).await?;
         }
+        // A schedule, or a reload, may have changed them meanwhile.
+        let (now, _) = self.limits.of(remote).ok_or(LimitsRefused::NoSuchRemote)?;
         self.limits.set(remote, change.apply(now.limits), kept);
         self.limits.of(remote).map(|(now, _)| now).ok_or(LimitsRefused::NoSuchRemote)
     }
