@@ -43,7 +43,7 @@ fn process(snapshot: &Snapshot) -> Result<Vec<MetricFamily>, Error> {
         ),
         (
             "causeway_queue_oldest_seconds",
-            "How long the longest-waiting queued job has waited.",
+            "How long ago the oldest queued job was submitted.",
             snapshot.queue_oldest,
         ),
     ] {
