@@ -24,8 +24,9 @@ pub enum Error {
     /// Connected, but no answer in time.
     #[error("the daemon at {endpoint} did not answer in time")]
     TimedOut { endpoint: String },
-    /// The daemon answered that it takes no such request now: draining, or its disk cannot be written.
-    #[error("the daemon takes no requests now: {message}")]
+    /// The daemon answered that it cannot now: draining, its disk cannot be written, or a remote is throttled
+    /// or does not take its credentials.
+    #[error("not now: {message}")]
     Unavailable { message: String },
     /// No such job or remote.
     #[error("{message}")]
@@ -155,7 +156,9 @@ impl Error {
             Self::TimedOut { .. } => {
                 Some("see its log, or `causeway status`; the request may have been carried out")
             }
-            Self::Unavailable { .. } => Some("try again later; `causeway status` says why"),
+            Self::Unavailable { .. } => {
+                Some("try again later; `causeway status` shows the daemon and each remote")
+            }
             Self::PermissionDenied { .. } => {
                 Some("an admin grants roles in [[control.access]] of causewayd.toml")
             }
@@ -259,6 +262,14 @@ mod tests {
         assert!(remedy(io::ErrorKind::ConnectionRefused).contains("nobody listens"));
         assert!(remedy(io::ErrorKind::PermissionDenied).contains("use sudo"));
         assert!(remedy(io::ErrorKind::ConnectionReset).contains("is it a causewayd"));
+    }
+
+    /// It may be a remote that is throttled: to say that the daemon takes nothing would be wrong.
+    #[test]
+    fn what_cannot_be_now_is_not_laid_at_the_daemons_door() {
+        let error = Error::from_status("unix:/x", &Status::unavailable("gov: slow down"));
+        assert_eq!(error.to_string(), "not now: gov: slow down");
+        assert!(error.remedy().is_some_and(|remedy| remedy.contains("each remote")));
     }
 
     #[test]

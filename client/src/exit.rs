@@ -12,7 +12,7 @@ pub enum Exit {
     JobFailed = 1,
     /// The command line, the endpoint or a local file is wrong; clap uses the same number.
     Usage = 2,
-    /// The daemon cannot be reached, or takes no requests now. Trying again later may help.
+    /// The daemon cannot be reached, or cannot do it now. Trying again later may help.
     Unreachable = 3,
     /// No such job (or remote), or no image that matches.
     NotFound = 4,

@@ -127,7 +127,7 @@ impl Watch {
                     }
                     // A daemon that shuts down in good order ends the stream without an error.
                     Ok(None) => {
-                        let message = "it ended the stream".to_owned();
+                        let message = "the daemon ended the stream".to_owned();
                         return self.lost(Error::Unavailable { message });
                     }
                     Err(status) => {

@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 
 use super::entry::Entry;
 
+/// Longer than any column's name.
+const NAME_LEN_MAX: usize = 32;
+
 /// How a cell is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cell {
@@ -26,10 +29,8 @@ impl Columns {
     pub(super) fn from_header<E: Entry>(text: &str) -> Result<Self, String> {
         let mut columns = Vec::new();
         for name in cells(text)?.iter().map(str::trim) {
-            let column = E::COLUMNS
-                .iter()
-                .find(|(known, _)| *known == name)
-                .ok_or_else(|| format!("the header names an unknown column `{name}`"))?;
+            let column =
+                E::COLUMNS.iter().find(|(known, _)| *known == name).ok_or_else(|| unknown(name))?;
             if columns.contains(column) {
                 return Err(format!("the header names the column `{name}` twice"));
             }
@@ -72,6 +73,18 @@ impl Cell {
             }
             Self::Pairs => pairs(name, cell)?.into(),
         })
+    }
+}
+
+/// A file without a header begins with a source, and that may be a presigned URL: what is no plain word is
+/// not repeated.
+fn unknown(name: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    match (1..=NAME_LEN_MAX).contains(&name.len()) && name.bytes().all(is_plain) {
+        true => format!("the header names an unknown column `{name}`"),
+        false => "the first line is no header: write the columns' names first, such as \
+                  `source,target`"
+            .to_owned(),
     }
 }
 

@@ -130,6 +130,24 @@ fn faults_say_what_is_wrong() {
     assert_eq!(fault(b"{\"source\":\"\xff\"}"), (1, "not UTF-8".to_owned()));
 }
 
+/// Its signature is a password, and a fault ends in logs.
+#[test]
+fn no_part_of_a_url_in_place_of_a_header_is_repeated() {
+    for url in [
+        "https://h/b/k?X-Amz-Signature=5ec7e7",
+        "\"https://h/b/k?X-Amz-Signature=5ec7e7\"",
+        "source,https://h/b/k?X-Amz-Signature=5ec7e7",
+        "5ec7e75ec7e75ec7e75ec7e75ec7e75ec7e75ec7e75ec7e75ec7e75ec7e75ec7e7",
+    ] {
+        let (line, message) = fault(format!("{url},gov:b/\n").as_bytes());
+        assert_eq!(line, 1);
+        assert!(message.contains("the first line is no header"), "{message}");
+        for part in ["https", "h/b", "Amz", "5ec7", "gov"] {
+            assert!(!message.contains(part), "{part}: {message}");
+        }
+    }
+}
+
 /// A spreadsheet's export: byte order mark, carriage returns, no newline at the end.
 #[test]
 fn a_spreadsheets_export_reads_well() {

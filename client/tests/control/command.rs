@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::server::Served;
 
-fn command(endpoint: &str, arguments: &[&str]) -> Command {
+pub fn command(endpoint: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_causeway"));
     command.args(arguments).env("CAUSEWAY_ENDPOINT", endpoint);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -56,7 +56,7 @@ fn wait_for(child: &mut Child, text: &str) -> BufReader<std::process::ChildStder
     reader
 }
 
-fn read_up_to(reader: &mut impl BufRead, text: &str) {
+pub fn read_up_to(reader: &mut impl BufRead, text: &str) {
     let mut line = String::new();
     while !line.contains(text) {
         line.clear();
@@ -185,6 +185,18 @@ fn a_manifest_with_wait_gives_one_outcome_a_line() {
         (Some(4), Some(false), "failed".into()),
     ];
     assert_eq!(lines, expected);
+    // Who ends the wait early has to know which jobs there are.
+    assert!(ran.err.contains("job J00001  c:b/ok.bin -> gov:b/\n"), "{}", ran.err);
+}
+
+/// What the reader had handed on before is with the daemon, answered or not.
+#[test]
+fn a_manifest_that_cannot_be_read_on_says_what_is_not_known() {
+    let served = Served::start();
+    let ran = run(&served, &["submit", "--manifest", env!("CARGO_MANIFEST_DIR")]);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("what follows may have been taken too"), "{}", ran.err);
+    assert!(ran.err.contains("cannot be read on; 0 lines went in"), "{}", ran.err);
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub struct State {
     pub break_after: Option<usize>,
     /// Cursors below this are answered with a reset.
     pub oldest_cursor: usize,
+    /// So many calls of `get` are answered with UNAVAILABLE.
+    pub gets_refused: usize,
     pub limits: Vec<SetLimitsRequest>,
     pub preflights: Vec<SubmitRequest>,
     pub draining: bool,

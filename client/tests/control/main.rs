@@ -9,3 +9,4 @@ mod image;
 mod library;
 mod server;
 mod service;
+mod watch;

@@ -87,6 +87,11 @@ impl Control for Fake {
         };
         let parts = vec![part(1, PartState::Done), part(2, PartState::Active)];
         let job = self.find(&request.get_ref().job_id)?;
+        let mut state = self.state();
+        if state.gets_refused > 0 {
+            state.gets_refused -= 1;
+            return Err(Status::unavailable("starting"));
+        }
         Ok(Response::new(GetResponse { job: Some(job), parts }))
     }
 
@@ -94,11 +99,17 @@ impl Control for Fake {
         let request = request.into_inner();
         let start: usize = request.page_token.parse().unwrap_or(0);
         let size = usize::try_from(request.page_size).expect("small").min(2);
+        let filter = request.filter.unwrap_or_default();
+        let is_wanted = |job: &&Job| {
+            let is_labelled = |(key, value)| job.labels.get(key) == Some(value);
+            (filter.states.is_empty() || filter.states.contains(&job.state))
+                && filter.labels.iter().all(is_labelled)
+        };
         let state = self.state();
-        let jobs: Vec<Job> = state.jobs.iter().rev().skip(start).take(size).cloned().collect();
+        let all: Vec<&Job> = state.jobs.iter().rev().filter(is_wanted).collect();
+        let jobs: Vec<Job> = all.iter().skip(start).take(size).copied().cloned().collect();
         let next = start + jobs.len();
-        let next_page_token =
-            if next < state.jobs.len() { next.to_string() } else { String::new() };
+        let next_page_token = if next < all.len() { next.to_string() } else { String::new() };
         Ok(Response::new(ListResponse { jobs, next_page_token }))
     }
 

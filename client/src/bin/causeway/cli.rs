@@ -4,6 +4,7 @@ mod common;
 mod examples;
 mod image;
 mod preflight;
+mod repeats;
 mod screen;
 mod select;
 mod submit;
@@ -13,7 +14,9 @@ use std::path::PathBuf;
 
 use causeway::endpoint;
 use causeway::v1::JobState;
-use clap::{ArgGroup, Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgGroup, ArgMatches, Args, ColorChoice, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+};
 
 pub use common::Course;
 pub use image::{Many, MigrateJob, RestoreJob, StoreJob};
@@ -31,6 +34,14 @@ pub struct Cli {
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// What was typed, once clap has read it by this command.
+    pub fn of(command: &mut clap::Command, matches: &ArgMatches) -> Result<Self, clap::Error> {
+        repeats::check(command, matches)?;
+        Self::from_arg_matches(matches)
+    }
 }
 
 /// What every command takes.
@@ -210,7 +221,8 @@ pub struct Watch {
     /// Which jobs
     #[arg(value_name = "JOB")]
     pub jobs: Vec<String>,
-    /// Instead of ids: all jobs with this label; may be repeated, and then all must match
+    /// Instead of ids: all jobs with this label, and those count too that failed or were cancelled
+    /// before; may be repeated, and then all must match
     #[arg(long = "label", value_name = "KEY=VALUE", conflicts_with = "jobs")]
     pub labels: Vec<Pair>,
 }

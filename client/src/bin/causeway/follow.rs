@@ -17,9 +17,10 @@ use std::time::Duration;
 use causeway::v1::{Job, JobState, WatchRequest};
 use causeway::watch::{Event, Options};
 use causeway::{Client, Error, Exit};
+use tokio::time::Instant;
 
 pub use display::{Display, Events, Progress};
-pub use figures::name;
+pub use figures::{ending, name};
 use tracker::Tracker;
 
 /// How often a display that depends on time may look at the clock.
@@ -59,7 +60,7 @@ impl Tally {
         }
     }
 
-    fn count(&mut self, job: &Job) {
+    pub fn count(&mut self, job: &Job) {
         match job.state() {
             JobState::Succeeded => self.succeeded += 1,
             JobState::Failed => self.failed += 1,
@@ -83,24 +84,31 @@ pub async fn follow(
     display: &mut dyn Display,
     ended: &mut dyn FnMut(&Job) -> anyhow::Result<()>,
 ) -> anyhow::Result<Tally> {
+    let followed = tokio::select! {
+        interrupted = interrupted(&request.job_ids) => Err(interrupted.into()),
+        followed = to_the_end(client, &request, display, ended) => followed,
+    };
+    display.finish();
+    followed
+}
+
+async fn to_the_end(
+    client: &Client,
+    request: &WatchRequest,
+    display: &mut dyn Display,
+    ended: &mut dyn FnMut(&Job) -> anyhow::Result<()>,
+) -> anyhow::Result<Tally> {
     let mut tracker = Tracker::new(&request.job_ids);
-    let interrupted = Interrupted { ids: shown_ids(&request.job_ids) };
-    let mut watch = client.watch(request, Options::default());
+    let mut watch = client.watch(request.clone(), Options::default());
     let mut tally = Tally::default();
     let mut tick = tokio::time::interval(TICK);
-    let interrupt = interrupt();
-    tokio::pin!(interrupt);
     while !tracker.is_done() && !display.is_closed() {
         tokio::select! {
-            () = &mut interrupt => {
-                display.finish();
-                return Err(interrupted.into());
-            }
             _ = tick.tick() => display.tick(&tracker),
             event = watch.next() => {
-                let event = event.inspect_err(|_| display.finish())?;
+                let event = event?;
                 display.event(&event)?;
-                for job in apply(client, &mut tracker, &event).await? {
+                for job in apply(client, &mut tracker, &event, display).await? {
                     tally.count(&job);
                     display.ended(&job)?;
                     ended(&job)?;
@@ -109,8 +117,6 @@ pub async fn follow(
             }
         }
     }
-    display.finish();
-    drop(watch);
     Ok(tally)
 }
 
@@ -120,23 +126,58 @@ async fn apply(
     client: &Client,
     tracker: &mut Tracker,
     event: &Event,
-) -> Result<Vec<Box<Job>>, Error> {
+    display: &mut dyn Display,
+) -> anyhow::Result<Vec<Box<Job>>> {
     let mut ended: Vec<Box<Job>> = tracker.apply(event).into_iter().collect();
     if let Event::SnapshotEnd = event {
         for id in tracker.missing() {
-            let job = client.get(&id, false).await?.job;
-            let job = job.ok_or(Error::Incomplete { field: "job" })?;
-            ended.extend(tracker.apply(&Event::Job(Box::new(job))));
+            let job = Event::Job(fetch(client, &id, display, Options::default()).await?);
+            // Who reads events learns of this end by no other.
+            display.event(&job)?;
+            ended.extend(tracker.apply(&job));
         }
     }
     Ok(ended)
 }
 
+/// One job by its id. The daemon has only just come back, and may go again: as patient as the watch is.
+async fn fetch(
+    client: &Client,
+    id: &str,
+    display: &mut dyn Display,
+    patience: Options,
+) -> anyhow::Result<Box<Job>> {
+    let since = Instant::now();
+    let mut retry_in = patience.backoff_min;
+    let mut is_lost = false;
+    loop {
+        let reason = match client.get(id, false).await {
+            Ok(answer) => {
+                if is_lost {
+                    display.event(&Event::Restored { afresh: false })?;
+                }
+                let job = answer.job.ok_or(Error::Incomplete { field: "job" })?;
+                return Ok(Box::new(job));
+            }
+            Err(reason) => reason,
+        };
+        let is_given_up = since.elapsed() + retry_in > patience.give_up_after;
+        if is_given_up || !reason.is_transient() {
+            return Err(reason.into());
+        }
+        display.event(&Event::Lost { reason, retry_in })?;
+        is_lost = true;
+        tokio::time::sleep(retry_in).await;
+        retry_in = (retry_in * 2).min(patience.backoff_max);
+    }
+}
+
 /// Waits for Ctrl-C; for ever where no handler can be had, and then the default action ends the process.
-async fn interrupt() {
+pub async fn interrupted(ids: &[String]) -> Interrupted {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
+    Interrupted { ids: shown_ids(ids) }
 }
 
 /// A few ids are worth copying from the terminal; a thousand are not.

@@ -18,7 +18,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use causeway::{Error, Exit};
-use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
+use clap::{ColorChoice, CommandFactory as _};
 
 use cli::Cli;
 use follow::Interrupted;
@@ -28,8 +28,9 @@ use top::Stopped;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let matches = Cli::command().color(early_choice()).get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let mut command = Cli::command().color(early_choice());
+    let matches = command.get_matches_mut();
+    let cli = Cli::of(&mut command, &matches).unwrap_or_else(|error| error.exit());
     let colour = print::wants_colour(cli.global.color, &std::io::stderr());
     // One thread is enough for a client, and leaves the cores to the daemon beside it.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

@@ -6,6 +6,7 @@
 //! - What the daemon passes on (keys, reasons) cannot steer the terminal: [`plain`] takes control
 //!   characters out.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
@@ -91,6 +92,15 @@ pub fn wants_colour(choice: ColorChoice, stream: &impl IsTerminal) -> bool {
     }
 }
 
+/// Whether the terminal, if there is one, can move its cursor. Where TERM says nothing, none is known to.
+pub fn can_draw() -> bool {
+    is_drawing(std::env::var_os("TERM").as_deref())
+}
+
+fn is_drawing(term: Option<&OsStr>) -> bool {
+    term.is_some_and(|term| term != "dumb" && !term.is_empty())
+}
+
 /// A line on stderr. A closed stderr has nobody to tell.
 pub fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
@@ -122,6 +132,15 @@ pub fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Bars on such a terminal are hidden, and a wait of hours would say nothing at all.
+    #[test]
+    fn only_a_terminal_with_a_name_is_drawn_on() {
+        for (term, is_drawn_on) in [("xterm-256color", true), ("dumb", false), ("", false)] {
+            assert_eq!(is_drawing(Some(OsStr::new(term))), is_drawn_on, "{term}");
+        }
+        assert!(!is_drawing(None));
+    }
 
     /// An object key may hold any character, and `show` must not run it.
     #[test]

@@ -19,7 +19,9 @@ pub fn new(headings: &[&str]) -> Table {
     table.load_style(presets::NOTHING);
     // Whether a cell has a colour is decided where it is made.
     table.enforce_styling();
-    if table.is_tty() {
+    // Some terminals, as of a container or a serial line, say that they have no columns: fitted into those, a
+    // cell would be one character a line.
+    if table.is_tty() && table.width().is_some_and(|width| width > 0) {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     if !headings.is_empty() {

@@ -48,6 +48,9 @@ pub async fn top(client: &Client, out: &Out, arguments: &Top) -> anyhow::Result<
     if out.is_json() || !screen::is_possible() {
         bail!("not a terminal that can show a screen: use `causeway watch --output json`");
     }
+    if !screen::has_size() {
+        bail!("the terminal says that it has no size: `stty cols 80 rows 24` gives it one");
+    }
     // A daemon that is not there, or that refuses, is told as every command tells it, before the screen.
     client.status().await?;
     let mut signals = Signals::new()?;

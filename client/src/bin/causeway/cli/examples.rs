@@ -115,7 +115,8 @@ Examples:
   causeway watch 01K7Z3M8Q4T5V6W7X8Y9Z0A1B2
   causeway watch --label batch=7 --output json
 
-Ends when the jobs have ended: 0 when all succeeded, else 1. Ctrl-C ends the watch, not the jobs.";
+Ends when the jobs have ended: 0 when all succeeded, else 1. With --label, jobs that failed or were
+cancelled before the watch count too. Ctrl-C ends the watch, not the jobs.";
 
 pub const TOP: &str = "\
 Examples:

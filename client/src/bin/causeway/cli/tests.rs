@@ -10,7 +10,14 @@ mod image;
 
 fn parse(arguments: &[&str]) -> Result<Command, ErrorKind> {
     let arguments = std::iter::once("causeway").chain(arguments.iter().copied());
-    Cli::try_parse_from(arguments).map(|cli| cli.command).map_err(|error| error.kind())
+    read(arguments).map(|cli| cli.command).map_err(|error| error.kind())
+}
+
+/// As `main` does.
+fn read<'a>(arguments: impl Iterator<Item = &'a str>) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::of(&mut command, &matches)
 }
 
 fn submit(arguments: &[&str]) -> Submit {
@@ -23,6 +30,52 @@ fn submit(arguments: &[&str]) -> Submit {
 #[test]
 fn the_definitions_hold_together() {
     Cli::command().debug_assert();
+}
+
+/// Of two values of a label, `cancel` took the last alone, and with it more jobs than matched both.
+#[test]
+fn a_key_with_two_values_is_refused_wherever_pairs_are_taken() {
+    let flags = [("labels", "--label"), ("tags", "--tag")];
+    for [first, second] in [["e=dev", "e=prod"], ["e=", "e=prod"]] {
+        for line in [
+            "submit c:b/k g:b/k FLAG",
+            "submit --manifest f FLAG",
+            "store c:ami-1 c:b/ FLAG",
+            "restore g:b/k FLAG",
+            "migrate c:ami-1 g: --via v --landing l FLAG",
+            "preflight c:b/k g:b/k FLAG",
+            "preflight store c:ami-1 c:b/ FLAG",
+            "jobs FLAG",
+            "watch FLAG",
+            "cancel FLAG",
+            "retry FLAG",
+            "reprioritize --priority 1 FLAG",
+        ] {
+            for (id, flag) in flags {
+                let of = |words: &str| {
+                    let line = format!("causeway {}", line.replace("FLAG", words));
+                    read(line.split_whitespace())
+                };
+                if of(&format!("{flag} a=b")).is_err() {
+                    assert_eq!(id, "tags", "{line}");
+                    continue;
+                }
+                let error = of(&format!("{flag} {first} {flag} {second}")).expect_err(line);
+                let text = format!("{flag} e= is there twice with different values");
+                assert!(error.to_string().contains(&text), "{error}");
+                assert_eq!(error.exit_code(), 2);
+                assert!(of(&format!("{flag} {second} {flag} x=y {flag} {second}")).is_ok());
+            }
+        }
+    }
+    // A flag of pairs under another id would escape the check.
+    let mut root = Cli::command();
+    root.build();
+    for argument in commands(&root).into_iter().flat_map(clap::Command::get_arguments) {
+        let Some(long) = argument.get_long() else { continue };
+        let paired = flags.iter().find(|(_, flag)| *flag == format!("--{long}"));
+        assert!(paired.is_none_or(|(id, _)| argument.get_id() == id), "{argument}");
+    }
 }
 
 /// All commands, and those below them.

@@ -27,6 +27,7 @@ impl FromStr for Pair {
 }
 
 impl Pair {
+    /// A key has one value here: see `repeats`.
     pub fn map(pairs: &[Self]) -> HashMap<String, String> {
         pairs.iter().map(|pair| (pair.key.clone(), pair.value.clone())).collect()
     }

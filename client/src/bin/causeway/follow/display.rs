@@ -9,7 +9,10 @@ use causeway::watch::Event;
 use super::bars::Bars;
 use super::lines::Lines;
 use super::tracker::Tracker;
-use crate::print::Out;
+use crate::print::{Out, can_draw};
+
+/// More jobs than this are drawn at ticks alone.
+const DRAWN_AT_ONCE_MAX: usize = 64;
 
 /// Shows jobs as they change.
 pub trait Display {
@@ -27,7 +30,7 @@ pub trait Display {
     fn is_closed(&self) -> bool;
 }
 
-/// On stderr: bars when it is a terminal, else plain lines.
+/// On stderr: bars when it is a terminal that can show them, else plain lines.
 #[derive(Debug)]
 pub struct Progress {
     form: Form,
@@ -43,7 +46,7 @@ enum Form {
 
 impl Progress {
     pub fn new(out: &Out) -> Self {
-        let form = match io::stderr().is_terminal() {
+        let form = match io::stderr().is_terminal() && can_draw() {
             true => Form::Bars(Bars::new(out.has_notes_colour())),
             false => Form::Lines(Lines::new()),
         };
@@ -77,7 +80,8 @@ impl Display for Progress {
 
     fn changed(&mut self, tracker: &Tracker, event: &Event) {
         match &mut self.form {
-            Form::Bars(bars) => bars.draw(tracker),
+            Form::Bars(bars) if is_drawn_at(event, tracker.jobs().len()) => bars.draw(tracker),
+            Form::Bars(_) => {}
             Form::Lines(lines) => lines.changed(tracker, event),
         }
     }
@@ -108,6 +112,11 @@ impl Display for Progress {
     fn is_closed(&self) -> bool {
         false
     }
+}
+
+/// Drawing looks at every job: with many, once an event would be quadratic, and ticks have to do.
+fn is_drawn_at(event: &Event, tracked: usize) -> bool {
+    tracked <= DRAWN_AT_ONCE_MAX && matches!(event, Event::Job(_))
 }
 
 /// On stdout, one event a line; endings that are not successes on stderr too.
@@ -142,5 +151,20 @@ impl Display for Events<'_> {
 
     fn is_closed(&self) -> bool {
         self.out.is_closed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With 100,000 jobs a drawing an event would sort them 100,000 times.
+    #[test]
+    fn few_jobs_are_drawn_as_they_change_and_many_at_ticks() {
+        let job = Event::Job(Box::default());
+        assert!(is_drawn_at(&job, 1) && is_drawn_at(&job, DRAWN_AT_ONCE_MAX));
+        assert!(!is_drawn_at(&job, DRAWN_AT_ONCE_MAX + 1));
+        assert!(!is_drawn_at(&Event::Progress(Box::default()), 1));
+        assert!(!is_drawn_at(&Event::SnapshotEnd, 1));
     }
 }

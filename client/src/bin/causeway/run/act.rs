@@ -1,9 +1,10 @@
 //! `pause`, `resume`, `cancel`, `retry`, `reprioritize`.
 
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use causeway::client::Action;
-use causeway::v1::{ActionResponse, ActionResult, JobState, ListRequest};
+use causeway::v1::{ActionResponse, ActionResult, JobFilter, JobState, ListRequest};
 use causeway::words::{Word, is_ended};
 use causeway::{Client, Exit, view};
 
@@ -35,22 +36,60 @@ pub async fn cancel(client: &Client, out: &mut Out, arguments: &Cancel) -> anyho
 
 /// Only `y` and `yes` mean yes; the end of the input does not.
 async fn confirm(client: &Client, select: &Select) -> anyhow::Result<bool> {
-    let mut filter = select.selection().filter.unwrap_or_default();
-    if filter.states.is_empty() {
-        let unended = JobState::ALL.iter().filter(|state| !is_ended(**state));
-        filter.states = unended.map(|state| i32::from(*state)).collect();
-    }
-    let request =
-        ListRequest { filter: Some(filter), page_size: COUNTED_MAX, ..Default::default() };
-    let answer = client.list(request).await?;
-    let more = if answer.next_page_token.is_empty() { "" } else { "more than " };
-    let question = format!("cancel {more}{} jobs? [y/N] ", answer.jobs.len());
+    let filter = select.selection().filter.unwrap_or_default();
+    let unended = count(client, &filter, |state| !is_ended(state)).await?;
+    // They have ended too, but keep what they uploaded for a retry: a cancel takes that away.
+    let failed = count(client, &filter, |state| state == JobState::Failed).await?;
+    let question = question(unended, failed);
     // Not stdout: that is what scripts keep.
     io::stderr().write_all(question.as_bytes())?;
     io::stderr().flush()?;
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;
     Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// How many jobs there are, as far as one page tells.
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    jobs: usize,
+    has_more: bool,
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more = if self.has_more { "more than " } else { "" };
+        write!(f, "{more}{}", self.jobs)
+    }
+}
+
+/// Counts the jobs of the filter in those of its states that are meant.
+async fn count(
+    client: &Client,
+    filter: &JobFilter,
+    is_meant: impl Fn(JobState) -> bool,
+) -> anyhow::Result<Count> {
+    let is_asked = |state: i32| filter.states.is_empty() || filter.states.contains(&state);
+    let meant = JobState::ALL.iter().filter(|state| is_meant(**state));
+    let states: Vec<i32> = meant.map(|state| i32::from(*state)).filter(|s| is_asked(*s)).collect();
+    if states.is_empty() {
+        // To the daemon, no state is every state.
+        return Ok(Count { jobs: 0, has_more: false });
+    }
+    let filter = JobFilter { states, ..filter.clone() };
+    let request =
+        ListRequest { filter: Some(filter), page_size: COUNTED_MAX, ..Default::default() };
+    let answer = client.list(request).await?;
+    Ok(Count { jobs: answer.jobs.len(), has_more: !answer.next_page_token.is_empty() })
+}
+
+fn question(unended: Count, failed: Count) -> String {
+    let given_up = "whose uploaded parts are given up";
+    match (unended.jobs, failed.jobs) {
+        (_, 0) => format!("cancel {unended} jobs? [y/N] "),
+        (0, _) => format!("cancel {failed} failed jobs, {given_up}? [y/N] "),
+        _ => format!("cancel {unended} jobs, and {failed} failed ones, {given_up}? [y/N] "),
+    }
 }
 
 pub async fn reprioritize(
@@ -90,4 +129,33 @@ fn phrase(result: &ActionResult) -> String {
         state => state.word().unwrap_or("unknown"),
     };
     format!("{}  {state}", plain(&result.job_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(jobs: usize) -> Count {
+        Count { jobs, has_more: false }
+    }
+
+    /// A failed job looks ended, and yet a cancel costs what it had uploaded.
+    #[test]
+    fn the_question_names_failed_jobs_whose_parts_would_go() {
+        assert_eq!(question(counted(3), counted(0)), "cancel 3 jobs? [y/N] ");
+        assert_eq!(
+            question(counted(3), counted(40)),
+            "cancel 3 jobs, and 40 failed ones, whose uploaded parts are given up? [y/N] "
+        );
+        assert_eq!(
+            question(counted(0), counted(40)),
+            "cancel 40 failed jobs, whose uploaded parts are given up? [y/N] "
+        );
+        let many = Count { jobs: 1_000, has_more: true };
+        assert_eq!(
+            question(many, many),
+            "cancel more than 1000 jobs, and more than 1000 failed ones, whose uploaded parts are \
+             given up? [y/N] "
+        );
+    }
 }

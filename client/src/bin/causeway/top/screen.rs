@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
 use super::model::Model;
 use super::theme::Theme;
 use super::view;
+use crate::print::can_draw;
 
 /// A signal ended the screen. Shells report it as 128 and its number.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +24,12 @@ pub struct Stopped(pub u8);
 
 /// Whether there is a terminal on both ends that can move its cursor.
 pub fn is_possible() -> bool {
-    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
-    io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb
+    io::stdin().is_terminal() && io::stdout().is_terminal() && can_draw()
+}
+
+/// A terminal of a container or a serial line may have none: nothing would be seen.
+pub fn has_size() -> bool {
+    crossterm::terminal::size().is_ok_and(|(columns, rows)| columns > 0 && rows > 0)
 }
 
 type Cells = Terminal<CrosstermBackend<BufWriter<Stdout>>>;

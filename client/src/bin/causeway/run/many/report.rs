@@ -69,7 +69,8 @@ impl<'a> Report<'a> {
         self.accepted += 1;
         self.existed += u64::from(accepted.existed);
         if let (true, Some(job)) = (self.wait, &accepted.job) {
-            // Printed when it ends: one outcome a line.
+            // Who ends the wait early would know of no job. Its outcome is printed when it ends.
+            print::note(format_args!("job {}", of(job)));
             let (line, id, existed) = (answer.line, job.id.clone(), accepted.existed);
             self.to_follow.push(Followed { line, id, existed });
             return Ok(());
@@ -81,14 +82,15 @@ impl<'a> Report<'a> {
             self.out.line(format_args!("{} {}", self.noun, answer.line))?;
             print_plan(self.out, plan)?;
         } else if let Some(job) = &accepted.job {
-            let line = format!("{}  {} -> {}", job.id, ends::source(job), ends::target(job));
-            self.out.line(plain(&line))?;
+            self.out.line(of(job))?;
         }
         Ok(())
     }
 
     pub fn fault(&mut self, fault: Fault) -> anyhow::Result<()> {
         let (line, message) = fault.with_context(|| {
+            // Lines that were read before may be with the daemon, and their answers still on the way.
+            self.note_unanswered();
             format!("the manifest cannot be read on; {} lines went in", self.accepted)
         })?;
         self.refuse(line, view::Fault::invalid(message))
@@ -105,6 +107,11 @@ impl<'a> Report<'a> {
 
     /// The stream broke: what was answered is on the daemon's disk, what follows is not known.
     pub fn broken(&self, error: Error) -> anyhow::Error {
+        self.note_unanswered();
+        error.into()
+    }
+
+    fn note_unanswered(&self) {
         print::note(format_args!(
             "{} answered up to {} {} ({} accepted); what follows may have been taken too: repeat it \
              with idempotency keys, or look with `causeway jobs`",
@@ -113,7 +120,6 @@ impl<'a> Report<'a> {
             self.last_answered,
             self.accepted
         ));
-        error.into()
     }
 
     pub async fn finish(self, client: &Client) -> anyhow::Result<Exit> {
@@ -136,6 +142,11 @@ impl<'a> Report<'a> {
         // A refused line weighs more than a failed job: nothing in the queue stands for it.
         Ok(if self.refused > 0 { Exit::Refused } else { tally.exit() })
     }
+}
+
+/// `ID  SRC -> DST`
+fn of(job: &Job) -> String {
+    plain(&format!("{}  {} -> {}", job.id, ends::source(job), ends::target(job)))
 }
 
 /// Follows some jobs to their end and prints each as it ends.
