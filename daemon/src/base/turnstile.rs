@@ -58,6 +58,13 @@ impl Turnstile {
         Self { limiter: limiter(Quota::per_second(per_second)), handful, places: Mutex::new(0) }
     }
 
+    /// One a period, which is not zero; after a rest, so many at once.
+    pub fn one_each(period: Duration, at_once: NonZeroU32) -> Self {
+        let quota = Quota::with_period(period).unwrap_or(Quota::per_second(NonZeroU32::MIN));
+        let limiter = limiter(quota.allow_burst(at_once));
+        Self { limiter, handful: NonZeroU32::MIN, places: Mutex::new(0) }
+    }
+
     /// Passes, when it is its turn.
     pub async fn pass(&self) {
         let mut places = self.places.lock().await;

@@ -14,6 +14,7 @@
 mod caller;
 mod certificate;
 mod gate;
+mod patience;
 mod refusals;
 mod role;
 

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::Certificate;
+use super::patience::Patience;
 use super::refusals::STRANGER;
 use crate::base::Turnstile;
 
@@ -46,6 +48,7 @@ struct Inner {
     requests: Turnstile,
     submissions: Turnstile,
     watches: Arc<Semaphore>,
+    patience: Arc<Patience>,
     cut: CancellationToken,
 }
 
@@ -57,6 +60,7 @@ impl Caller {
             requests: Turnstile::new(pacing.requests_per_second),
             submissions: Turnstile::new(pacing.submissions_per_second),
             watches: Arc::new(Semaphore::new(WATCHES_MAX)),
+            patience: Arc::default(),
             cut,
         }))
     }
@@ -95,6 +99,16 @@ impl Caller {
     /// The watches that it has open.
     pub(in crate::control) fn watches(&self) -> &Arc<Semaphore> {
         &self.0.watches
+    }
+
+    /// What its streams wait for.
+    pub(super) fn patience(&self) -> &Arc<Patience> {
+        &self.0.patience
+    }
+
+    /// For how long it has let a stream wait, of those that wait now.
+    pub(in crate::control) fn keeps_waiting(&self) -> Duration {
+        self.0.patience.longest()
     }
 
     /// Ends the connection: it does not read what it asked for.

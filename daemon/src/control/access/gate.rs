@@ -15,6 +15,9 @@ use crate::base::clock;
 use crate::control::listen::Guard;
 use crate::ledger::Actor;
 
+/// Whose requests may go on for days.
+const ASKED_AS_A_STREAM: [&str; 2] = ["/SubmitMany", "/ServerReflectionInfo"];
+
 /// A caller that was let in, as methods find it among a request's extensions.
 #[derive(Debug, Clone)]
 pub(in crate::control) struct Admitted {
@@ -74,8 +77,16 @@ where
             match admit(&guard, &request) {
                 Err(status) => Ok(status.into_http()),
                 Ok(admitted) => {
+                    let patience = Arc::clone(admitted.caller.patience());
                     request.extensions_mut().insert(admitted);
-                    inner.call(request).await
+                    if !ASKED_AS_A_STREAM
+                        .iter()
+                        .any(|method| request.uri().path().ends_with(method))
+                    {
+                        request = request.map(|body| patience.question(body));
+                    }
+                    let answer = inner.call(request).await?;
+                    Ok(answer.map(|body| patience.answer(body)))
                 }
             }
         })
@@ -92,7 +103,7 @@ fn admit(guard: &Arc<Guard>, request: &Request<Body>) -> Result<Admitted, Status
 }
 
 fn judge(guard: &Guard, caller: &Caller, path: &str) -> Result<Actor, Status> {
-    let refused = |actor: &str, why: String, status: fn(String) -> Status| {
+    let refused = |actor: (&str, bool), why: String, status: fn(String) -> Status| {
         // A path is the caller's own text.
         let path: String = path.chars().filter(|c| !c.is_control()).take(128).collect();
         guard.refusals().write(actor, caller.address(), &path, &why);
@@ -100,13 +111,15 @@ fn judge(guard: &Guard, caller: &Caller, path: &str) -> Result<Actor, Status> {
     };
     let (actor, role) = match guard.access().of(caller.who(), clock::now()) {
         Ok(known) => known,
-        Err(why) => return Err(refused(&caller.claimed(), why, Status::permission_denied)),
+        Err(why) => {
+            return Err(refused((&caller.claimed(), false), why, Status::permission_denied));
+        }
     };
     let needed = Role::needed(path);
     if role < needed {
         let method = path.rsplit('/').next().unwrap_or_default();
         let why = format!("{method} is for the role {needed}, and '{actor}' is {role}");
-        return Err(refused(&actor, why, Status::permission_denied));
+        return Err(refused((&*actor, true), why, Status::permission_denied));
     }
     Ok(actor)
 }

@@ -1,19 +1,21 @@
 //! What was refused, and to whom: in the log, and in the audit log.
 //!
 //! # Invariants
-//! - Who asks again and again does not fill the disk: a few short lines a second are written, and the next one
-//!   counts those that were not. Strangers do not hide what somebody is refused whom a certificate or the kernel
-//!   names.
+//! - Who asks again and again does not fill the disk: some short lines are written, then one every few seconds,
+//!   some 6 MB a day, and each counts those before it that were not. Who has no role does not hide what is refused
+//!   to those who have one.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::base::Turnstile;
 use crate::ledger::Ledger;
 
-const WRITTEN_PER_SECOND: NonZeroU32 = NonZeroU32::new(5).expect("not 0");
+const WRITTEN_AT_ONCE: NonZeroU32 = NonZeroU32::new(60).expect("not 0");
+const WRITTEN_EVERY: Duration = Duration::from_secs(5);
 
 /// Of what a caller chooses itself, its certificate's names among it.
 const TEXT_CHARS_MAX: usize = 256;
@@ -24,7 +26,7 @@ pub(in crate::control) const STRANGER: &str = "unknown";
 pub(in crate::control) struct Refusals {
     ledger: Ledger,
     strangers: Pace,
-    named: Pace,
+    known: Pace,
 }
 
 struct Pace {
@@ -34,7 +36,7 @@ struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        let turnstile = Turnstile::new(WRITTEN_PER_SECOND);
+        let turnstile = Turnstile::one_each(WRITTEN_EVERY, WRITTEN_AT_ONCE);
         Self { turnstile, unwritten: AtomicU64::new(0) }
     }
 }
@@ -47,19 +49,18 @@ impl fmt::Debug for Refusals {
 
 impl Refusals {
     pub(in crate::control) fn new(ledger: Ledger) -> Self {
-        Self { ledger, strangers: Pace::default(), named: Pace::default() }
+        Self { ledger, strangers: Pace::default(), known: Pace::default() }
     }
 
-    /// Writes down that `actor` was refused `what`, and why.
+    /// Writes down that `actor`, with a role or without, was refused `what`, and why.
     pub(in crate::control) fn write(
         &self,
-        actor: &str,
+        (actor, has_role): (&str, bool),
         address: Option<SocketAddr>,
         what: &str,
         why: &str,
     ) {
-        let Pace { turnstile, unwritten } =
-            if actor == STRANGER { &self.strangers } else { &self.named };
+        let Pace { turnstile, unwritten } = if has_role { &self.known } else { &self.strangers };
         if turnstile.try_pass().is_err() {
             unwritten.fetch_add(1, Ordering::Relaxed);
             return;

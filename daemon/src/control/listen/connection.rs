@@ -1,7 +1,8 @@
 //! One connection: bytes both ways, and whose they are.
 //!
 //! # Invariants
-//! - Who does not speak HTTP/2 at first, or takes nothing of what it asked for, is cut off; so is who was let in
+//! - Who does not speak HTTP/2 at first, takes nothing of what it asked for, or does not end what it asks, is cut
+//!   off; so is who was let in
 //!   by certificates that are not in force any more, or by a role that a reload took away: places are for those
 //!   who have one.
 
@@ -28,8 +29,10 @@ const FIRST_BYTES: Duration = Duration::from_secs(10);
 const PREFACE_BYTES: usize = 24;
 /// For its streams to be told that the role is gone.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// For which the other end may take nothing of what is sent.
+/// For which the other end may take nothing of what is sent, on the wire or in a stream.
 const UNREAD: Duration = Duration::from_secs(60);
+/// Between two looks at the streams.
+const LOOK: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) enum Wire {
@@ -50,6 +53,8 @@ pub(super) struct Connection {
     /// Runs until the first bytes come, and while a write waits.
     patience: Pin<Box<Sleep>>,
     awaits: Awaits,
+    /// Until the next look at the streams.
+    look: Pin<Box<Sleep>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -74,12 +79,20 @@ impl Connection {
         let patience = Box::pin(tokio::time::sleep(FIRST_BYTES));
         let (cut, awaits) = (Box::pin(cut), Awaits::FirstBytes(PREFACE_BYTES));
         let other_roles = Box::pin(guard.other_roles());
-        Self { wire, caller, guard, cut, other_roles, patience, awaits, _permit: permit }
+        let look = Box::pin(tokio::time::sleep(LOOK));
+        Self { wire, caller, guard, cut, other_roles, patience, awaits, look, _permit: permit }
     }
 
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if self.cut.as_mut().poll(context).is_ready() {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut off"));
+        }
+        while self.look.as_mut().poll(context).is_ready() {
+            self.look.as_mut().reset(Instant::now() + LOOK);
+            if self.caller.keeps_waiting() > UNREAD {
+                tracing::info!("a client that keeps its streams waiting is cut off");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "it keeps a stream waiting"));
+            }
         }
         while self.other_roles.as_mut().poll(context).is_ready() {
             // Asked for first: a reload between the two is not missed.

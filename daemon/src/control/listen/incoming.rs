@@ -105,7 +105,7 @@ async fn known(guard: Arc<Guard>, stream: TcpStream, address: SocketAddr) -> Opt
         Ok(Err((error, stream))) => (error.to_string(), Some(stream)),
         Err(_) => ("it did not finish the handshake in time".to_owned(), None),
     };
-    guard.refusals().write(STRANGER, Some(address), "TLS handshake", &why);
+    guard.refusals().write((STRANGER, false), Some(address), "TLS handshake", &why);
     if let Some(stream) = refused {
         linger(stream).await;
     }

@@ -4,8 +4,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use causeway_proto::v1;
+use causeway_proto::v1::control_client::ControlClient;
 use tokio_stream::StreamExt as _;
-use tonic::Code;
+use tonic::body::Body;
+use tonic::codegen::{Bytes, Service as _};
+use tonic::transport::Endpoint;
+use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
@@ -86,7 +90,7 @@ async fn who_asks_is_the_peer_s_uid_or_address() {
     let Ok(Listen::Tcp(address)) = bound.local_endpoint() else { panic!("bound to TCP") };
     let service = Service::new(daemon.ledger.clone(), daemon.engine.clone(), daemon.stop.clone());
     let served = tokio::spawn(bound.serve(service));
-    let connected = v1::control_client::ControlClient::connect(format!("http://{address}")).await;
+    let connected = ControlClient::connect(format!("http://{address}")).await;
     let mut client = connected.expect("listening");
     let answer = client.submit(super::harness::request("b", "1")).await.expect("taken");
     let actor = answer.into_inner().job.expect("not a dry run").actor;
@@ -224,4 +228,45 @@ async fn a_ledger_that_takes_nothing_is_told_and_still_read() {
     let mut events = daemon.client.watch(v1::WatchRequest::default()).await.expect("read");
     let first = events.get_mut().message().await.expect("read").expect("a snapshot");
     assert!(matches!(first.event, Some(v1::watch_event::Event::Job(shown)) if shown.id == job.id));
+}
+
+/// It takes every byte of the socket and answers each ping: nothing else would notice.
+#[tokio::test]
+async fn who_never_makes_room_in_a_stream_is_cut_off() {
+    let daemon = Daemon::start().await;
+    let endpoint = format!("unix://{}", daemon.socket.display());
+    let endpoint = Endpoint::from_shared(endpoint).expect("legal").initial_stream_window_size(0);
+    let channel = endpoint.connect().await.expect("listening");
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let asked = ControlClient::new(channel).get_limits(v1::GetLimitsRequest::default()).await;
+    asked.expect_err("cut off");
+    assert!((60..=80).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+}
+
+/// What it has sent so far would be kept for it as long as it likes.
+#[tokio::test]
+async fn who_never_ends_a_request_is_cut_off_unless_it_is_a_stream() {
+    let mut daemon = Daemon::start().await;
+    let (_lines, sent) = tokio::sync::mpsc::channel(1);
+    let sent = tokio_stream::wrappers::ReceiverStream::new(sent);
+    let mut many = daemon.client.submit_many(sent).await.expect("a stream").into_inner();
+    let endpoint = format!("unix://{}", daemon.socket.display());
+    let endpoint = Endpoint::from_shared(endpoint).expect("legal");
+    let mut other = endpoint.connect().await.expect("listening");
+    let never = http_body_util::StreamBody::new(tokio_stream::pending::<
+        Result<http_body::Frame<Bytes>, Status>,
+    >());
+    let request = http::Request::post("/causeway.v1.Control/Get")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Body::new(never))
+        .expect("legal");
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    std::future::poll_fn(|context| other.poll_ready(context)).await.expect("connected");
+    other.call(request).await.expect_err("cut off");
+    assert!((60..=80).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    tokio::time::advance(std::time::Duration::from_secs(600)).await;
+    assert!(futures::poll!(std::pin::pin!(many.next())).is_pending(), "it may go on for days");
 }
