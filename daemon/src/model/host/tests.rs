@@ -210,7 +210,9 @@ fn what_is_no_entry_is_refused_and_what_is_one_prints_as_it_was_read() {
 }
 
 fn label() -> impl Strategy<Value = String> {
-    "[a-z0-9][a-z0-9-]{0,8}[a-z0-9]"
+    // What begins so is punycode, or no name at all.
+    let is_plain = |label: &String| !label.starts_with("xn--");
+    "[a-z0-9][a-z0-9-]{0,8}[a-z0-9]".prop_filter("punycode", is_plain)
 }
 
 proptest! {
@@ -228,7 +230,7 @@ proptest! {
         let suffix = [suffix, vec!["test".into()]].concat();
         let rule: HostRule = format!("*.{}", suffix.join(".")).parse().expect("an entry");
         let name = host.join(".");
-        prop_assume!(Host::parse(&name).is_ok() && !name.contains("xn--"));
+        prop_assume!(Host::parse(&name).is_ok());
         let url = if case { name.to_uppercase() } else { name };
         let expected = host.len() > suffix.len() && host.ends_with(&suffix);
         let url = Url::parse(&format!("https://{url}/")).expect("a URL");
