@@ -2,9 +2,8 @@
 //!
 //! # Invariants
 //! - Who does not speak HTTP/2 at first, takes nothing of what it asked for, or does not end what it asks, is cut
-//!   off; so is who was let in
-//!   by certificates that are not in force any more, or by a role that a reload took away: places are for those
-//!   who have one.
+//!   off; so is who was let in by certificates that are not in force any more, or by a role that a reload took
+//!   away: places are for those who have one.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
