@@ -51,12 +51,14 @@ impl Exit {
 
     /// One code for several refusals: theirs when they agree, else [`Exit::Refused`].
     pub fn of_faults(codes: impl IntoIterator<Item = i32>) -> Self {
-        let mut exits = codes.into_iter().map(|code| Self::of_status(Code::from(code)));
-        match exits.next() {
-            None => Self::Done,
-            Some(first) if exits.all(|exit| exit == first) => first,
-            Some(_) => Self::Refused,
-        }
+        let exits = codes.into_iter().map(|code| Self::of_status(Code::from(code)));
+        exits.reduce(Self::agreed).unwrap_or(Self::Done)
+    }
+
+    /// One code for two refusals: theirs when they agree, else [`Exit::Refused`]. What many agree on does
+    /// not depend on how they are paired, so that it can be found as they come.
+    pub fn agreed(self, other: Self) -> Self {
+        if self == other { self } else { Self::Refused }
     }
 }
 
@@ -85,5 +87,6 @@ mod tests {
         assert_eq!(Exit::of_faults([5, 5]), Exit::NotFound);
         assert_eq!(Exit::of_faults([7]), Exit::NotPermitted);
         assert_eq!(Exit::of_faults([5, 9]), Exit::Refused);
+        assert_eq!(Exit::of_faults([14, 7, 14]), Exit::Refused);
     }
 }

@@ -149,6 +149,29 @@ fn a_manifest_reports_each_fault_by_its_line_and_takes_the_rest() {
     assert_eq!(lines, [(1, true), (2, false), (3, false), (4, true)]);
 }
 
+/// A script that comes back after a drain must not take it for a fault of its lines, nor the other way round.
+#[test]
+fn many_submissions_that_are_refused_for_one_reason_end_with_its_code() {
+    let served = Served::start();
+    let manifest = |sources: &[&str]| {
+        let lines = sources.iter().map(|source| format!("{source},gov:b/\n"));
+        let text = format!("source,target\n{}", lines.collect::<String>());
+        let ran = run_with_input(&served, &["submit", "--manifest", "-"], &text);
+        assert!(ran.err.contains(" refused\n"), "{}", ran.err);
+        ran.code
+    };
+    let broken = "c:b/a,gov:b/,one-too-many";
+    assert_eq!(manifest(&["c:b/a", "nobody:b/a", "nobody:b/b"]), Some(5), "one went in");
+    assert_eq!(manifest(&["nobody:b/a", "nowhere:b/a", "nobody:b/b"]), Some(6));
+    assert_eq!(manifest(&["c:b/a", "c:b/b"]), Some(0), "not one was refused");
+    served.fake.state().draining = true;
+    assert_eq!(manifest(&["c:b/a", "c:b/b"]), Some(3));
+    assert_eq!(manifest(&["c:b/a", broken, "c:b/b"]), Some(6), "a line of them is broken");
+    let ran = run(&served, &["submit", "--recursive", "c:b/p/", "gov:b/"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    assert!(ran.err.contains("error: object 1: draining"), "{}", ran.err);
+}
+
 #[test]
 fn a_manifest_may_be_csv_and_long_and_mostly_broken() {
     let served = Served::start();

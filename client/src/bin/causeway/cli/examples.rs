@@ -8,8 +8,8 @@ Examples:
   causeway watch
 
 Exit codes: 0 done; 1 a job that was waited for failed or was cancelled, or a check of a preflight
-failed; 2 usage; 3 the daemon cannot be reached; 4 no such job, or no image that matches; 5 not
-permitted; 6 refused.";
+failed; 2 usage; 3 the daemon cannot be reached, or cannot do it now; 4 no such job, or no image
+that matches; 5 not permitted; 6 refused. Of several refusals the code they agree on, else 6.";
 
 pub const SUBMIT: &str = "\
 Examples:

@@ -30,6 +30,8 @@ pub struct Report<'a> {
     accepted: u64,
     existed: u64,
     refused: u64,
+    /// What the refusals agree on.
+    refusal: Option<Exit>,
     last_answered: u64,
     /// Only with `--wait`.
     to_follow: Vec<Followed>,
@@ -51,6 +53,7 @@ impl<'a> Report<'a> {
             accepted: 0,
             existed: 0,
             refused: 0,
+            refusal: None,
             last_answered: 0,
             to_follow: Vec::new(),
         }
@@ -61,8 +64,8 @@ impl<'a> Report<'a> {
         let accepted = match &answer.outcome {
             Some(Outcome::Accepted(accepted)) => accepted,
             Some(Outcome::Refused(fault)) => {
-                let refusal = view::Fault::from(fault);
-                return self.refuse(answer.line, refusal);
+                let exit = Exit::of_faults([fault.code]);
+                return self.refuse(answer.line, exit, view::Fault::from(fault));
             }
             None => return Err(Error::Incomplete { field: "outcome" }.into()),
         };
@@ -93,11 +96,14 @@ impl<'a> Report<'a> {
             self.note_unanswered();
             format!("the manifest cannot be read on; {} lines went in", self.accepted)
         })?;
-        self.refuse(line, view::Fault::invalid(message))
+        self.refuse(line, Exit::Refused, view::Fault::invalid(message))
     }
 
-    fn refuse(&mut self, line: u64, fault: view::Fault) -> anyhow::Result<()> {
+    fn refuse(&mut self, line: u64, exit: Exit, fault: view::Fault) -> anyhow::Result<()> {
         self.refused += 1;
+        // A refusal is no success, even where the daemon gives it the code of one.
+        let exit = if exit == Exit::Done { Exit::Refused } else { exit };
+        self.refusal = Some(self.refusal.map_or(exit, |before| before.agreed(exit)));
         self.out.error(format_args!("{} {line}: {}", self.noun, fault.message));
         match self.out.is_json() {
             true => self.out.json(&view::Line::refused(line, fault)),
@@ -140,7 +146,7 @@ impl<'a> Report<'a> {
             return Err(Error::NotFound { message }.into());
         }
         // A refused line weighs more than a failed job: nothing in the queue stands for it.
-        Ok(if self.refused > 0 { Exit::Refused } else { tally.exit() })
+        Ok(self.refusal.unwrap_or_else(|| tally.exit()))
     }
 }
 
