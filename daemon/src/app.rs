@@ -70,7 +70,11 @@ impl Error {
         match self {
             Self::Config(_) | Self::Control(control::Error::Tls(_)) => 78,
             Self::Remote(error) if error.class() == FailureClass::Permanent => 78,
-            Self::Ledger(ledger::Error::NotPrivate { .. } | ledger::Error::Schema { .. }) => 78,
+            Self::Ledger(
+                ledger::Error::NotPrivate { .. }
+                | ledger::Error::NotOwner { .. }
+                | ledger::Error::Schema { .. },
+            ) => 78,
             Self::Ledger(ledger::Error::AlreadyOpen { .. }) => 75,
             Self::Remote(_)
             | Self::Ledger(_)
@@ -335,5 +339,14 @@ mod tests {
     fn a_ledger_of_a_newer_daemon_waits_for_a_person() {
         let error = Error::from(ledger::Error::Schema { found: 7, known: 6 });
         assert_eq!(error.exit_code(), 78);
+    }
+
+    /// As the configuration's faults do: a person has to become somebody else first.
+    #[test]
+    fn another_users_data_directory_waits_for_a_person() {
+        let (owner, runs) = ("causeway".to_owned(), "root".to_owned());
+        let before = "runuser -u causeway --".to_owned();
+        let error = ledger::Error::NotOwner { dir: "/data".into(), owner, runs, before };
+        assert_eq!(Error::from(error).exit_code(), 78);
     }
 }

@@ -63,6 +63,9 @@ enum Command {
     ///
     /// Every file is compared with the manifest, and the chain of the audit log is verified, before
     /// anything is written. Transfers that were under way go on from the parts that the target has.
+    ///
+    /// It is for the data directory's owner: what another user wrote there, root too, the daemon could
+    /// not open.
     #[command(after_help = "Example:\n  causewayd restore --from /var/backups/causeway-2026-01-02")]
     Restore {
         /// The configuration file.
@@ -94,7 +97,7 @@ enum Audit {
     /// Walk the chain of the audit log: 0 when it is whole, 1 with the segment and the line when not.
     ///
     /// Lines that were cut off at the very end can be told only with the ledger, so while no daemon
-    /// runs.
+    /// runs. It is for the data directory's owner: to open the ledger is to write there.
     #[command(after_help = "Example:\n  causewayd audit verify --config ./causewayd.toml")]
     Verify {
         /// The configuration file.

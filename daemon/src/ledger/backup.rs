@@ -3,6 +3,9 @@
 //! A backup is the audit log, the secrets kept apart, and a manifest with the BLAKE3 of each file: all
 //! that a rebuild needs. The database is left out, since no second process can open it while the
 //! daemon runs, and a copy of its files in mid-write proves nothing.
+//!
+//! A backup leaves nothing in the data directory, and may be anybody's who can read that. Whatever opens the
+//! database, or makes it, is for the directory's owner alone.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -14,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::audit::{chain, segment};
 use super::lock::Lock;
 use super::outbox;
+use super::private;
 use super::rebuild::{self, AUDIT, LEDGER};
 use super::secret::{self, Secrets};
 use super::store::{self, Store, Table};
@@ -79,9 +83,13 @@ pub struct Verified {
 /// meanwhile. Blocks.
 ///
 /// # Errors
-/// Where `to` holds anything, the log's chain does not hold, or a file cannot be copied.
+/// Where `to` holds anything, the log's chain does not hold, or a file cannot be copied; or where `to` is
+/// in the data directory, and that is another user's.
 pub fn backup(data_dir: &Path, to: &Path) -> Result<BackedUp, Error> {
     let at = failing;
+    if std::path::absolute(to).is_ok_and(|to| to.starts_with(data_dir)) {
+        private::check_owner(data_dir)?;
+    }
     store::make_dir(to).map_err(at(to))?;
     if fs::read_dir(to).map_err(at(to))?.next().is_some() {
         return Err(refused(to, "it is not empty: name a new directory for each backup"));
@@ -124,9 +132,10 @@ pub fn backup(data_dir: &Path, to: &Path) -> Result<BackedUp, Error> {
 ///
 /// # Errors
 /// Where a file or the chain is not as the manifest has it, a daemon runs there, or there is a ledger
-/// already.
+/// already; [`Error::NotOwner`] where the data directory is another user's.
 pub fn restore(data_dir: &Path, from: &Path) -> Result<BackedUp, Error> {
     let at = failing;
+    private::check_owner(data_dir)?;
     let manifest = read_manifest(from)?;
     let walked = chain::walk(&from.join(AUDIT), |_| Ok(()))?;
     if walked.last_seq() != manifest.last_seq {
@@ -169,8 +178,10 @@ pub fn restore(data_dir: &Path, from: &Path) -> Result<BackedUp, Error> {
 /// Blocks.
 ///
 /// # Errors
-/// [`Error::Chain`], which names the segment and the line.
+/// [`Error::Chain`], which names the segment and the line; [`Error::NotOwner`] where the data directory is
+/// another user's, since to open the ledger is to write to it.
 pub fn verify(data_dir: &Path) -> Result<Verified, Error> {
+    private::check_owner(data_dir)?;
     let dir = data_dir.join(AUDIT);
     let walked = chain::walk(&dir, |_| Ok(()))?;
     let last = walked.last_seq();

@@ -39,6 +39,12 @@ pub enum Error {
          then chmod -R go= {}", path.display(), path.display()
     )]
     NotPrivate { path: PathBuf, mode: u32 },
+    /// Somebody else has to run this: the daemon's own user, whose directory it is.
+    #[error(
+        "{} belongs to {owner}, and {runs} runs this: the daemon could not open what that leaves there; \
+         run it as {owner}: put '{before}' before it", dir.display()
+    )]
+    NotOwner { dir: PathBuf, owner: String, runs: String, before: String },
     /// The data is of another version of the daemon: run that one.
     #[error("the ledger has schema {found}, and this daemon knows only {known}")]
     Schema { found: u32, known: u32 },
@@ -99,6 +105,7 @@ impl Error {
             | Self::NoSpace { .. }
             | Self::NotWritable { .. }
             | Self::NotPrivate { .. }
+            | Self::NotOwner { .. }
             | Self::Schema { .. }
             | Self::Audit(_)
             | Self::Chain { .. }

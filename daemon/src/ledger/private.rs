@@ -3,11 +3,17 @@
 //! The daemon makes them for its user alone. Where they have become looser since, by a copy or a `chmod`
 //! that meant well, somebody may have read or changed them: that is a person's to judge, so that it is
 //! refused and not mended.
+//!
+//! What is run by hand beside the daemon is mostly run by root, who may do everything: a lock or a file of the
+//! database that root leaves there would keep the daemon from its own ledger. So it is refused before it begins.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+
+use nix::unistd;
 
 use super::{Error, rebuild, secret};
 
@@ -30,6 +36,62 @@ pub fn check_private(data_dir: &Path) -> Result<(), Error> {
         check_below(&dir).map_err(unreadable)?.map_or(Ok(()), Err)?;
     }
     Ok(())
+}
+
+/// Refuses whoever is not the data directory's owner, root too. One that is not there yet is anybody's. Blocks.
+///
+/// # Errors
+/// [`Error::NotOwner`], or what cannot be read.
+pub(super) fn check_owner(data_dir: &Path) -> Result<(), Error> {
+    let found = match fs::metadata(data_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(Error::NotWritable { dir: data_dir.to_owned(), source }),
+        Ok(found) => found,
+    };
+    let owner = User::known(found.uid(), found.gid());
+    let runs = User::known(unistd::geteuid().as_raw(), unistd::getegid().as_raw());
+    not_owner(data_dir, &owner, &runs).map_or(Ok(()), Err)
+}
+
+fn not_owner(dir: &Path, owner: &User, runs: &User) -> Option<Error> {
+    if owner.uid == runs.uid {
+        return None;
+    }
+    let before = match (&owner.name, runs.uid) {
+        (Some(name), 0) => format!("runuser -u {name} --"),
+        (Some(name), _) => format!("sudo -u {name} --"),
+        // A container's user may be a number alone, which neither of the two takes.
+        (None, uid) => {
+            let sudo = if uid == 0 { "" } else { "sudo " };
+            let User { uid, gid, .. } = owner;
+            format!("{sudo}setpriv --reuid {uid} --regid {gid} --clear-groups --")
+        }
+    };
+    let (owner, runs) = (owner.to_string(), runs.to_string());
+    Some(Error::NotOwner { dir: dir.to_owned(), owner, runs, before })
+}
+
+/// `causeway (uid 998)`, or `uid 998` where the host has no name for it.
+struct User {
+    uid: u32,
+    gid: u32,
+    name: Option<String>,
+}
+
+impl User {
+    fn known(uid: u32, gid: u32) -> Self {
+        let found = unistd::User::from_uid(unistd::Uid::from_raw(uid)).ok().flatten();
+        Self { uid, gid, name: found.map(|user| user.name) }
+    }
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name} (uid {})", self.uid),
+            None => write!(f, "uid {}", self.uid),
+        }
+    }
 }
 
 fn check_below(dir: &Path) -> io::Result<Option<Error>> {
@@ -66,6 +128,45 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn whoever_is_not_the_owner_is_told_whose_it_is_and_how_to_become_that_user() {
+        let user = |uid, name: &str| {
+            let name = (!name.is_empty()).then(|| name.to_owned());
+            User { uid, gid: 7, name }
+        };
+        let (root, alice) = (user(0, "root"), user(1000, "alice"));
+        let (named, numbered) = (user(998, "causeway"), user(10001, ""));
+        let told = |owner, runs| {
+            let error = not_owner(Path::new("/data"), owner, runs).map(|error| error.to_string());
+            error.unwrap_or_default()
+        };
+        for same in [&root, &alice, &named, &numbered] {
+            assert_eq!(told(same, same), "");
+        }
+        assert_eq!(
+            told(&named, &root),
+            "/data belongs to causeway (uid 998), and root (uid 0) runs this: the daemon could not \
+             open what that leaves there; run it as causeway (uid 998): put 'runuser -u causeway --' \
+             before it"
+        );
+        for (owner, runs, before) in [
+            (&named, &alice, "put 'sudo -u causeway --' before it"),
+            (&root, &alice, "put 'sudo -u root --' before it"),
+            (&numbered, &root, "'setpriv --reuid 10001 --regid 7 --clear-groups --'"),
+            (&numbered, &alice, "'sudo setpriv --reuid 10001 --regid 7 --clear-groups --'"),
+        ] {
+            let told = told(owner, runs);
+            assert!(told.contains(before), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_ours_or_not_there_yet_may_be_written() {
+        let data = tempfile::tempdir().expect("a directory");
+        check_owner(data.path()).expect("ours");
+        check_owner(&data.path().join("new")).expect("nobody's");
+    }
 
     #[test]
     fn what_others_can_read_or_write_is_refused_by_its_path() {

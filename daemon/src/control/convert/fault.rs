@@ -35,7 +35,7 @@ impl From<ledger::Error> for Status {
             | Error::Audit(_)
             | Error::Closed => Code::Unavailable,
             // These are answered to an operator at the console, not to a client.
-            Error::Schema { .. } | Error::Backup { .. } => Code::Internal,
+            Error::Schema { .. } | Error::NotOwner { .. } | Error::Backup { .. } => Code::Internal,
             Error::Corrupt { .. } | Error::Chain { .. } | Error::Lost { .. } => Code::DataLoss,
         };
         let message = chain(&error);

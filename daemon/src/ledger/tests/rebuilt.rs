@@ -370,6 +370,40 @@ async fn a_backup_that_is_not_what_was_written_is_refused() {
     assert!(fs::read_dir(target.path()).expect("there").next().is_none(), "nothing was written");
 }
 
+/// Root may open everything, and leaves a lock and files of the database that the daemon's user may not.
+#[tokio::test]
+async fn in_another_users_data_directory_nothing_is_left() {
+    let (source, to, target) = (dir(), dir(), dir());
+    let ledger = open(source.path());
+    submit(&ledger, submission("a")).await;
+    ledger.close().await.expect("on disk");
+    let (one, two) = (to.path().join("one"), to.path().join("two"));
+    backup(source.path(), &one).expect("copied");
+    let nobody = Some(65_534);
+    for theirs in [&source, &target] {
+        if let Err(error) = std::os::unix::fs::chown(theirs.path(), nobody, nobody) {
+            eprintln!("not tried: to give a directory to another user takes root: {error}");
+            return;
+        }
+    }
+    let lock = source.path().join(".lock");
+    fs::remove_file(&lock).expect("nobody holds it");
+    let within = source.path().join("backup");
+    for (refused, told) in [
+        (restore(target.path(), &one).map(drop), target.path()),
+        (verify(source.path()).map(drop), source.path()),
+        (backup(source.path(), &within).map(drop), source.path()),
+    ] {
+        match refused.expect_err("another user's") {
+            Error::NotOwner { dir, .. } => assert_eq!(dir, told),
+            other => panic!("{other}"),
+        }
+    }
+    backup(source.path(), &two).expect("it only reads there");
+    assert!(!lock.exists() && !within.exists());
+    assert!(fs::read_dir(target.path()).expect("there").next().is_none(), "nothing was written");
+}
+
 #[tokio::test]
 async fn a_log_cut_off_at_its_end_is_told_once_the_ledger_can_be_asked() {
     let dir = dir();
