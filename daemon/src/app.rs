@@ -13,6 +13,7 @@ mod images;
 mod lifecycle;
 mod limits;
 mod upkeep;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ use crate::remote::{self, Remote};
 use crate::telemetry::{self, Endpoints, Metrics, ReloadHandle};
 use engine::Daemon;
 pub use upkeep::{backup, restore, verify_audit};
+pub use warnings::warnings;
 
 /// Why the daemon does not run.
 #[derive(Debug, thiserror::Error)]

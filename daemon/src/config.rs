@@ -90,7 +90,7 @@ pub struct RemoteConfig {
     pub sts_endpoint: Option<String>,
     pub ec2_endpoint: Option<String>,
     pub ssm_endpoint: Option<String>,
-    /// A file that exists.
+    /// A file of certificates that can be used.
     pub ca_bundle: Option<PathBuf>,
     pub limits: Limits,
     /// Windows of time with limits of their own.

@@ -1,7 +1,7 @@
 //! `causewayd`: the daemon's command line.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -38,6 +38,11 @@ enum Command {
         drain_timeout: u64,
     },
     /// Validate the configuration and exit: 0 when it is good, 78 with every fault when it is not.
+    ///
+    /// A profile that is in no file, or whose file cannot be read, is a warning: the daemon starts
+    /// without it, and the jobs of that remote wait. The files are those that AWS_CONFIG_FILE and
+    /// AWS_SHARED_CREDENTIALS_FILE name; else, for a configuration in /etc/causeway, those in
+    /// /etc/causeway/aws, where the service looks; else those in the home.
     #[command(after_help = "Example:\n  causewayd check --config ./causewayd.toml")]
     Check {
         /// The configuration file.
@@ -112,9 +117,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let result = match Cli::parse().command {
-        Command::Check { config } => app::check(&config).map_err(app::Error::from).map(|_| {
-            println!("{}: good", config.display());
-        }),
+        Command::Check { config } => check(&config),
         Command::Run { config, drain_timeout } => run(config, Duration::from_secs(drain_timeout)),
         Command::Backup { config, to } => app::backup(&config, &to).map(|said| println!("{said}")),
         Command::Restore { config, from } => {
@@ -146,6 +149,16 @@ fn keep_private() -> nix::Result<()> {
         setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     }
     prctl::set_dumpable(false)
+}
+
+/// A configuration that the daemon starts with is good, whatever has to be mended before a remote works.
+fn check(config: &Path) -> Result<(), app::Error> {
+    let runtime = Builder::new_current_thread().build().map_err(app::Error::Host)?;
+    for warning in runtime.block_on(app::warnings(config))? {
+        eprintln!("causewayd: warning: {warning}");
+    }
+    println!("{}: good", config.display());
+    Ok(())
 }
 
 fn run(config: PathBuf, drain_timeout: Duration) -> Result<(), app::Error> {

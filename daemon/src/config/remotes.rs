@@ -9,7 +9,7 @@ use super::section::{Context, Section, shown};
 use super::{Quotas, RemoteConfig, schedule};
 use crate::base::{Limits, Schedule};
 use crate::model::RemoteName;
-use crate::remote::{Credentials, Secret, partition_of};
+use crate::remote::{Credentials, Secret, partition_of, trust};
 
 /// What receipts and metrics call the source of a presigned URL.
 const RESERVED_NAME: &str = "presigned";
@@ -166,8 +166,11 @@ fn endpoint(text: &str) -> Result<String, String> {
 
 fn ca_bundle(section: &mut Section<'_>) -> Option<PathBuf> {
     let path = section.file("ca_bundle")?;
+    // The remote is built from it: what does not work is told with everything else that does not.
     if !path.is_file() {
         section.fault("ca_bundle", &format!("{} is not a file", path.display()));
+    } else if let Err(error) = trust::read(&path) {
+        section.fault("ca_bundle", &format!("{} cannot be used: {error}", path.display()));
     }
     Some(path)
 }

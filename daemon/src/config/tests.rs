@@ -52,7 +52,11 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, Faults> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("causewayd.toml");
     fs::write(&file, text).expect("writable");
-    fs::write(folder.path().join("ca.pem"), "").expect("writable");
+    fs::write(folder.path().join("empty.pem"), "").expect("writable");
+    if text.contains("ca.pem") {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a name");
+        fs::write(folder.path().join("ca.pem"), made.cert.pem()).expect("writable");
+    }
     Config::load(&file, variables.iter().map(|(name, value)| (name.into(), value.into())))
 }
 

@@ -1,5 +1,6 @@
 //! Whose certificates are trusted: the system's authorities, and those of a PEM bundle besides.
 
+use std::path::Path;
 use std::sync::LazyLock;
 
 use rustls_pki_types::CertificateDer;
@@ -27,6 +28,14 @@ static SYSTEM: LazyLock<Vec<CertificateDer<'static>>> =
 /// The system's authorities. Empty on a bare container.
 pub fn system() -> &'static [CertificateDer<'static>] {
     &SYSTEM
+}
+
+/// The certificates of the bundle in a file, as [`parse`]. Blocks for a moment.
+///
+/// # Errors
+/// Where it cannot be read, or as there.
+pub fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    parse(&std::fs::read(path)?)
 }
 
 /// The certificates of a PEM bundle, each fit to be an authority.

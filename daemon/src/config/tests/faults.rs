@@ -171,10 +171,17 @@ fn each_fault_of_a_remote_names_its_key_and_what_was_expected() {
         let text = format!("[remotes.gov]\nimds = true\n{region}\n{text}");
         assert_eq!(faults(&text), format!("remotes.gov.{line}"), "{text}");
     }
-    let missing =
-        faults("[remotes.gov]\nregion = \"us-east-2\"\nimds = true\nca_bundle = \"no.pem\"");
-    assert!(missing.starts_with("remotes.gov.ca_bundle: /"), "{missing}");
-    assert!(missing.ends_with("/no.pem is not a file"), "{missing}");
+    let remote = "[remotes.gov]\nregion = \"us-east-2\"\nimds = true";
+    for (file, end) in [
+        ("no.pem", "/no.pem is not a file"),
+        (".", "/. is not a file"),
+        ("empty.pem", "/empty.pem cannot be used: it holds no certificate"),
+        ("causewayd.toml", "/causewayd.toml cannot be used: it holds no certificate"),
+    ] {
+        let fault = faults(&format!("{remote}\nca_bundle = \"{file}\""));
+        assert!(fault.starts_with("remotes.gov.ca_bundle: /"), "{fault}");
+        assert!(fault.ends_with(end) && fault.lines().count() == 1, "{fault}");
+    }
 }
 
 /// Two sources of credentials are how two sides end up with the same keys.

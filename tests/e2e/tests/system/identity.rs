@@ -20,6 +20,31 @@ async fn world() -> Result<(World, Daemon, NoSts, Vec<u8>)> {
     Ok((world, daemon, at, bytes))
 }
 
+/// Whoever mends a profile later needs no restart: so a check must not refuse what the daemon starts with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_in_no_file_is_a_warning_and_the_daemon_starts() -> Result<()> {
+    let mut world = World::new().await?;
+    // An endpoint of its own and no STS: nobody outside is asked who it is.
+    let keys =
+        [("region", "us-east-2"), ("profile", "in-no-file"), ("s3_endpoint", "http://127.0.0.1:9")];
+    for (key, value) in keys {
+        world.config.set(&format!("remotes.extra.{key}"), value)?;
+    }
+    let checked = world.causewayd(&["check"]).await?.expect_code(0)?;
+    ensure!(checked.stdout.ends_with(": good\n"), "{checked:?}");
+    let warning = "causewayd: warning: remotes.extra.profile: ";
+    ensure!(checked.stderr.starts_with(warning), "{checked:?}");
+    ensure!(checked.stderr.lines().count() == 1, "{checked:?}");
+    world.start().await?.stop(LogCheck::Clean).await?;
+
+    let log = world.path("causewayd.log").display().to_string();
+    world.config.set("remotes.extra.ca_bundle", log)?;
+    let refused = world.causewayd(&["check"]).await?.expect_code(78)?;
+    ensure!(refused.stderr.contains("remotes.extra.ca_bundle: /"), "{refused:?}");
+    ensure!(refused.stderr.contains("it holds no certificate"), "{refused:?}");
+    Ok(())
+}
+
 /// Credentials that are another account's may work at S3 all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn until_sts_has_answered_nothing_is_asked_of_the_remote() -> Result<()> {
