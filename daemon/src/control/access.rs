@@ -25,7 +25,7 @@ use crate::model::Timestamp;
 pub(super) use caller::{Caller, Pacing, Who};
 pub(super) use certificate::{Certificate, read as read_certificate};
 pub(super) use gate::{Admitted, Gate};
-pub(super) use refusals::{Refusals, STRANGER};
+pub(super) use refusals::{NAMELESS, Refusals, Whom};
 pub use role::Role;
 
 /// The prefix of an entry for a user id of this machine.

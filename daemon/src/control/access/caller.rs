@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Certificate;
 use super::patience::Patience;
-use super::refusals::STRANGER;
+use super::refusals::NAMELESS;
 use crate::base::Turnstile;
 
 /// Watches at once on one connection.
@@ -74,7 +74,7 @@ impl Caller {
         match self.who() {
             Who::Process { uid } => format!("uid:{uid}"),
             Who::Certified { certificate, .. } => certificate.subject().to_owned(),
-            Who::Local { .. } | Who::Unknown => STRANGER.to_owned(),
+            Who::Local { .. } | Who::Unknown => NAMELESS.to_owned(),
         }
     }
 

@@ -10,7 +10,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
 
-use super::{Caller, Role};
+use super::{Caller, Role, Whom};
 use crate::base::clock;
 use crate::control::listen::Guard;
 use crate::ledger::Actor;
@@ -103,23 +103,24 @@ fn admit(guard: &Arc<Guard>, request: &Request<Body>) -> Result<Admitted, Status
 }
 
 fn judge(guard: &Guard, caller: &Caller, path: &str) -> Result<Actor, Status> {
-    let refused = |actor: (&str, bool), why: String, status: fn(String) -> Status| {
+    let refused = |whom: Whom<'_>, why: String, status: fn(String) -> Status| {
         // A path is the caller's own text.
         let path: String = path.chars().filter(|c| !c.is_control()).take(128).collect();
-        guard.refusals().write(actor, caller.address(), &path, &why);
+        guard.refusals().write(whom, caller.address(), &path, &why);
         status(why)
     };
     let (actor, role) = match guard.access().of(caller.who(), clock::now()) {
         Ok(known) => known,
         Err(why) => {
-            return Err(refused((&caller.claimed(), false), why, Status::permission_denied));
+            let whom = caller.claimed();
+            return Err(refused(Whom::Stranger(&whom), why, Status::permission_denied));
         }
     };
     let needed = Role::needed(path);
     if role < needed {
         let method = path.rsplit('/').next().unwrap_or_default();
         let why = format!("{method} is for the role {needed}, and '{actor}' is {role}");
-        return Err(refused((&*actor, true), why, Status::permission_denied));
+        return Err(refused(Whom::Known(&actor), why, Status::permission_denied));
     }
     Ok(actor)
 }

@@ -20,7 +20,16 @@ const WRITTEN_EVERY: Duration = Duration::from_secs(5);
 /// Of what a caller chooses itself, its certificate's names among it.
 const TEXT_CHARS_MAX: usize = 256;
 /// Whom nothing names.
-pub(in crate::control) const STRANGER: &str = "unknown";
+pub(in crate::control) const NAMELESS: &str = "unknown";
+
+/// Whom something is refused to.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::control) enum Whom<'a> {
+    /// Who has a role.
+    Known(&'a str),
+    /// Who has none, by the name that it gives itself.
+    Stranger(&'a str),
+}
 
 /// Writes refusals down.
 pub(in crate::control) struct Refusals {
@@ -52,15 +61,18 @@ impl Refusals {
         Self { ledger, strangers: Pace::default(), known: Pace::default() }
     }
 
-    /// Writes down that `actor`, with a role or without, was refused `what`, and why.
+    /// Writes down that `whom` was refused `what`, and why.
     pub(in crate::control) fn write(
         &self,
-        (actor, has_role): (&str, bool),
+        whom: Whom<'_>,
         address: Option<SocketAddr>,
         what: &str,
         why: &str,
     ) {
-        let Pace { turnstile, unwritten } = if has_role { &self.known } else { &self.strangers };
+        let (actor, Pace { turnstile, unwritten }) = match whom {
+            Whom::Known(actor) => (actor, &self.known),
+            Whom::Stranger(actor) => (actor, &self.strangers),
+        };
         if turnstile.try_pass().is_err() {
             unwritten.fetch_add(1, Ordering::Relaxed);
             return;

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::Guard;
 use super::connection::{Connection, Wire};
 use super::socket;
-use crate::control::access::{STRANGER, Who, read_certificate};
+use crate::control::access::{NAMELESS, Who, Whom, read_certificate};
 
 const PAUSE: Duration = Duration::from_millis(100);
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -105,7 +105,7 @@ async fn known(guard: Arc<Guard>, stream: TcpStream, address: SocketAddr) -> Opt
         Ok(Err((error, stream))) => (error.to_string(), Some(stream)),
         Err(_) => ("it did not finish the handshake in time".to_owned(), None),
     };
-    guard.refusals().write((STRANGER, false), Some(address), "TLS handshake", &why);
+    guard.refusals().write(Whom::Stranger(NAMELESS), Some(address), "TLS handshake", &why);
     if let Some(stream) = refused {
         linger(stream).await;
     }
