@@ -15,7 +15,7 @@ use crate::base::clock;
 use crate::control::listen::Guard;
 use crate::ledger::Actor;
 
-/// Whose requests may go on for days.
+/// Whose requests are of many messages, and may go on for days.
 const ASKED_AS_A_STREAM: [&str; 2] = ["/SubmitMany", "/ServerReflectionInfo"];
 
 /// A caller that was let in, as methods find it among a request's extensions.
@@ -79,12 +79,12 @@ where
                 Ok(admitted) => {
                     let patience = Arc::clone(admitted.caller.patience());
                     request.extensions_mut().insert(admitted);
-                    if !ASKED_AS_A_STREAM
-                        .iter()
-                        .any(|method| request.uri().path().ends_with(method))
-                    {
-                        request = request.map(|body| patience.question(body));
-                    }
+                    let path = request.uri().path();
+                    let many = ASKED_AS_A_STREAM.iter().any(|method| path.ends_with(method));
+                    let request = request.map(|body| match many {
+                        true => patience.questions(body),
+                        false => patience.question(body),
+                    });
                     let answer = inner.call(request).await?;
                     Ok(answer.map(|body| patience.answer(body)))
                 }

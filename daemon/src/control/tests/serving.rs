@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use causeway_proto::v1;
 use causeway_proto::v1::control_client::ControlClient;
+use http_body_util::BodyExt as _;
 use tokio_stream::StreamExt as _;
 use tonic::body::Body;
 use tonic::codegen::{Bytes, Service as _};
@@ -269,4 +270,27 @@ async fn who_never_ends_a_request_is_cut_off_unless_it_is_a_stream() {
     assert!((60..=80).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     tokio::time::advance(std::time::Duration::from_secs(600)).await;
     assert!(futures::poll!(std::pin::pin!(many.next())).is_pending(), "it may go on for days");
+}
+
+/// A stream may be silent between two messages, and not within one.
+#[tokio::test]
+async fn who_never_ends_a_message_of_a_stream_is_cut_off() {
+    let daemon = Daemon::start().await;
+    let endpoint = format!("unix://{}", daemon.socket.display());
+    let endpoint = Endpoint::from_shared(endpoint).expect("legal");
+    let mut channel = endpoint.connect().await.expect("listening");
+    let begun = http_body::Frame::data(Bytes::from_static(b"\0\0\x40\0\0begun"));
+    let begun = tokio_stream::once(Ok::<_, Status>(begun)).chain(tokio_stream::pending());
+    let request = http::Request::post("/causeway.v1.Control/SubmitMany")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Body::new(http_body_util::StreamBody::new(begun)))
+        .expect("legal");
+    std::future::poll_fn(|context| channel.poll_ready(context)).await.expect("connected");
+    let mut answers = channel.call(request).await.expect("a stream").into_body();
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let end = answers.frame().await;
+    assert!(!matches!(end, Some(Ok(_))), "{end:?}: it is cut off, and not answered");
+    assert!((60..=80).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
 }
