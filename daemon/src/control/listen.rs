@@ -15,6 +15,7 @@
 mod connection;
 mod guard;
 mod incoming;
+mod places;
 mod socket;
 mod tls;
 

@@ -29,6 +29,25 @@ pub(in crate::control) enum Who {
     Unknown,
 }
 
+impl Who {
+    /// Who it says that it is, where it has no role.
+    pub(in crate::control) fn claimed(&self) -> String {
+        match self {
+            Self::Process { uid } => format!("uid:{uid}"),
+            Self::Certified { certificate, .. } => certificate.subject().to_owned(),
+            Self::Local { .. } | Self::Unknown => NAMELESS.to_owned(),
+        }
+    }
+
+    /// Where it is, for the audit log.
+    pub(in crate::control) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Local { address } | Self::Certified { address, .. } => Some(*address),
+            Self::Process { .. } | Self::Unknown => None,
+        }
+    }
+}
+
 /// How fast one connection may ask.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::control) struct Pacing {
@@ -67,23 +86,6 @@ impl Caller {
 
     pub(in crate::control) fn who(&self) -> &Who {
         &self.0.who
-    }
-
-    /// Who it says that it is, for the audit log: it has no role.
-    pub(super) fn claimed(&self) -> String {
-        match self.who() {
-            Who::Process { uid } => format!("uid:{uid}"),
-            Who::Certified { certificate, .. } => certificate.subject().to_owned(),
-            Who::Local { .. } | Who::Unknown => NAMELESS.to_owned(),
-        }
-    }
-
-    /// Where it is, for the audit log.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        match self.who() {
-            Who::Local { address } | Who::Certified { address, .. } => Some(*address),
-            Who::Process { .. } | Who::Unknown => None,
-        }
     }
 
     /// Waits for its turn to ask.

@@ -106,13 +106,13 @@ fn judge(guard: &Guard, caller: &Caller, path: &str) -> Result<Actor, Status> {
     let refused = |whom: Whom<'_>, why: String, status: fn(String) -> Status| {
         // A path is the caller's own text.
         let path: String = path.chars().filter(|c| !c.is_control()).take(128).collect();
-        guard.refusals().write(whom, caller.address(), &path, &why);
+        guard.refusals().write(whom, caller.who().address(), &path, &why);
         status(why)
     };
     let (actor, role) = match guard.access().of(caller.who(), clock::now()) {
         Ok(known) => known,
         Err(why) => {
-            let whom = caller.claimed();
+            let whom = caller.who().claimed();
             return Err(refused(Whom::Stranger(&whom), why, Status::permission_denied));
         }
     };

@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
 
 use super::Guard;
+use super::places::Place;
 use crate::control::access::Caller;
 
 /// Until HTTP/2's preface has come: from there on who is silent is asked whether it is there.
@@ -54,7 +54,7 @@ pub(super) struct Connection {
     awaits: Awaits,
     /// Until the next look at the streams.
     look: Pin<Box<Sleep>>,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,13 +73,13 @@ impl Connection {
         caller: Caller,
         guard: Arc<Guard>,
         cut: WaitForCancellationFutureOwned,
-        permit: OwnedSemaphorePermit,
+        place: Place,
     ) -> Self {
         let patience = Box::pin(tokio::time::sleep(FIRST_BYTES));
         let (cut, awaits) = (Box::pin(cut), Awaits::FirstBytes(PREFACE_BYTES));
         let other_roles = Box::pin(guard.other_roles());
         let look = Box::pin(tokio::time::sleep(LOOK));
-        Self { wire, caller, guard, cut, other_roles, patience, awaits, look, _permit: permit }
+        Self { wire, caller, guard, cut, other_roles, patience, awaits, look, _place: place }
     }
 
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
@@ -210,7 +210,6 @@ mod tests {
     use std::sync::Arc;
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::sync::Semaphore;
     use tokio_util::sync::CancellationToken;
 
     use super::super::{Listen, Settings};
@@ -242,9 +241,9 @@ mod tests {
         };
         let cut = CancellationToken::new();
         let caller = Caller::new(Who::Process { uid: 4242 }, pacing, cut.clone());
-        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one");
+        let place = guard.admit(caller.who()).expect("one");
         let cut_off = cut.clone().cancelled_owned();
-        (Connection::new(Wire::Unix(ours), caller, Arc::new(guard), cut_off, permit), theirs, cut)
+        (Connection::new(Wire::Unix(ours), caller, Arc::new(guard), cut_off, place), theirs, cut)
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,19 +1,26 @@
-//! What decides who comes in: the roles and the certificates, changed together by a reload, and the paces.
+//! What decides who comes in: the roles and the certificates, changed together by a reload, the paces, and the
+//! places.
+//!
+//! # Invariants
+//! - No identity takes all places, and whoever is no admin takes none of those that are kept for admins: who has to
+//!   set things right comes in.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard as Lent};
-use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::places::{Place, Places};
 use super::tls::{Loaded, Unusable};
 use super::{Listen, Settings, socket};
 use crate::base::clock;
-use crate::control::access::{Access, Caller, Pacing, Refusals, Who};
+use crate::control::access::{Access, Caller, Pacing, Refusals, Role, Who, Whom};
 use crate::ledger::Ledger;
 
 /// Connections at once of those who have a role.
 const CONNECTIONS_MAX: usize = 1024;
+/// Beside them, of admins who find no place among the others.
+const SPARE_MAX: usize = 64;
 /// And of those who have none, and are told so.
 const STRANGERS_MAX: usize = 64;
 
@@ -23,8 +30,9 @@ pub struct Guard {
     access: ArcSwap<Access>,
     tls: Option<Mutex<Tls>>,
     pacing: Pacing,
-    connections: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
+    connections: Places,
+    spare: Places,
+    strangers: Places,
     /// Cancelled by the reload that ends it.
     roles_in_force: Mutex<CancellationToken>,
     refusals: Refusals,
@@ -45,8 +53,9 @@ impl Guard {
             access: ArcSwap::from_pointee(access(settings)),
             tls,
             pacing: settings.pacing(),
-            connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-            strangers: Arc::new(Semaphore::new(STRANGERS_MAX)),
+            connections: Places::new(CONNECTIONS_MAX),
+            spare: Places::new(SPARE_MAX),
+            strangers: Places::new(STRANGERS_MAX),
             roles_in_force: Mutex::default(),
             refusals: Refusals::new(ledger),
         })
@@ -88,9 +97,19 @@ impl Guard {
         &self.refusals
     }
 
-    /// The places of its kind, and whether it has a role.
-    pub(super) fn places(&self, who: &Who) -> (&Arc<Semaphore>, bool) {
-        if self.knows(who) { (&self.connections, true) } else { (&self.strangers, false) }
+    /// A place for who has connected; `None` where none is left for it, which is written down if it has a role.
+    pub(super) fn admit(&self, who: &Who) -> Option<Place> {
+        let judged = self.access().of(who, clock::now());
+        let Ok((actor, role)) = judged else {
+            // Who has no role is told nothing that it could not know.
+            return self.strangers.take(&who.claimed()).ok();
+        };
+        let place = match self.connections.take(&actor) {
+            Err(_) if role == Role::Admin => self.spare.take(&actor),
+            place => place,
+        };
+        let whom = Whom::Known(&actor);
+        place.inspect_err(|why| self.refusals.write(whom, who.address(), "connection", why)).ok()
     }
 
     /// Whether it has a role now.
@@ -119,7 +138,7 @@ fn access(settings: &Settings) -> Access {
 }
 
 // Nothing panics while it holds the lock.
-fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -129,5 +148,49 @@ impl Settings {
     pub(super) fn socket_mode(&self) -> u32 {
         let by_uid = matches!(self.listen, Listen::Unix(_)) && !self.roles.is_empty();
         if by_uid { 0o666 } else { 0o600 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::base::NoObserver;
+
+    /// All people of a bastion may come by one user id: its share is large, and never all.
+    #[tokio::test]
+    async fn no_identity_takes_the_places_of_others_and_an_admin_finds_one_after_all() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let ledger = Ledger::open(&dir.path().join("data"), Arc::new(NoObserver)).expect("new");
+        let roles = [(1, Role::Admin), (2, Role::Operator), (3, Role::Viewer)];
+        let settings = Settings {
+            listen: Listen::Unix(dir.path().join("s")),
+            tls: None,
+            roles: roles.map(|(uid, role)| (format!("uid:{uid}"), role)).into(),
+            submissions_per_second: NonZeroU32::MIN,
+        };
+        let guard = Guard::new(&settings, ledger.clone()).expect("no files");
+        let admit = |uid| guard.admit(&Who::Process { uid });
+        let all = |uid| std::iter::from_fn(|| admit(uid)).collect::<Vec<_>>();
+
+        let (operators, viewers) = (all(2), all(3));
+        assert_eq!((operators.len(), viewers.len()), (512, 512));
+        assert_eq!(all(4).len(), 32, "half of those that are for who has no role");
+        let admins = all(1);
+        assert_eq!(admins.len(), 32, "half of those that are for admins");
+        let own = nix::unistd::geteuid().as_raw();
+        assert!(admit(0).is_some() && admit(own).is_some());
+        assert!(admit(2).is_none());
+        drop(viewers);
+        assert!(admit(3).is_some() && admit(1).is_some());
+        assert!(admit(2).is_none(), "it has its share");
+
+        ledger.flush().await.expect("writable");
+        let log = std::fs::read_dir(dir.path().join("data/audit")).expect("there");
+        let log = log.map(|it| std::fs::read_to_string(it.expect("read").path()).expect("UTF-8"));
+        let log: String = log.collect();
+        assert!(log.contains("as many connections as one identity may have"), "{log}");
+        assert!(!log.contains("uid:4"), "{log}");
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //! - A handshake holds up nobody else's while there are fewer than their bound, and ends within its time.
-//! - Who has no role takes none of the places of those who have.
+//! - Who has no role takes none of the places of those who have. Who finds no place holds up nobody.
 
 use std::future::Future;
 use std::io;
@@ -17,7 +17,6 @@ use std::time::Duration;
 use futures::{Stream, StreamExt as _, stream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -42,11 +41,11 @@ pub(super) fn unix(socket: socket::Socket, guard: Arc<Guard>) -> impl Stream<Ite
             let (stream, _) = patiently(|| socket.listener().accept()).await;
             let peer = stream.peer_cred();
             let who = peer.map_or(Who::Unknown, |peer| Who::Process { uid: peer.uid() });
-            if let Some(permit) = place(&guard, &who).await {
+            if let Some(place) = guard.admit(&who) {
                 let cut = CancellationToken::new();
                 let caller = guard.caller(who, cut.clone());
                 let (wire, cut) = (Wire::Unix(stream), cut.cancelled_owned());
-                let connection = Connection::new(wire, caller, Arc::clone(&guard), cut, permit);
+                let connection = Connection::new(wire, caller, Arc::clone(&guard), cut, place);
                 return Some((Ok(connection), (socket, guard)));
             }
         }
@@ -73,10 +72,10 @@ pub(super) fn tcp(listener: TcpListener, guard: Arc<Guard>) -> impl Stream<Item 
 async fn known(guard: Arc<Guard>, stream: TcpStream, address: SocketAddr) -> Option<Connection> {
     let Some((config, cut)) = guard.tls() else {
         let (who, cut) = (Who::Local { address }, CancellationToken::new());
-        let permit = place(&guard, &who).await?;
+        let place = guard.admit(&who)?;
         let caller = guard.caller(who, cut.clone());
         let cut = cut.cancelled_owned();
-        return Some(Connection::new(Wire::Tcp(stream), caller, guard, cut, permit));
+        return Some(Connection::new(Wire::Tcp(stream), caller, guard, cut, place));
     };
     let shaking = TlsAcceptor::from(config).accept(stream).into_fallible();
     let shaken = tokio::time::timeout(HANDSHAKE, shaking).await;
@@ -86,16 +85,10 @@ async fn known(guard: Arc<Guard>, stream: TcpStream, address: SocketAddr) -> Opt
             match shown.and_then(|shown| read_certificate(shown)) {
                 Some(certificate) => {
                     let who = Who::Certified { certificate, address };
-                    let permit = place(&guard, &who).await?;
+                    let place = guard.admit(&who)?;
                     let caller = guard.caller(who, cut.clone());
-                    let wire = Wire::Tls(Box::new(stream));
-                    return Some(Connection::new(
-                        wire,
-                        caller,
-                        guard,
-                        cut.cancelled_owned(),
-                        permit,
-                    ));
+                    let (wire, cut) = (Wire::Tls(Box::new(stream)), cut.cancelled_owned());
+                    return Some(Connection::new(wire, caller, guard, cut, place));
                 }
                 None => ("its certificate cannot be read".to_owned(), None),
             }
@@ -121,18 +114,6 @@ async fn linger(mut stream: TcpStream) {
     };
     // Whether it has read it or not, there is no more to say.
     let _ = tokio::time::timeout(LINGER, left).await;
-}
-
-/// A place for who has connected; `None` where there is none left.
-async fn place(guard: &Guard, who: &Who) -> Option<OwnedSemaphorePermit> {
-    let (places, is_known) = guard.places(who);
-    let place = Arc::clone(places).try_acquire_owned().ok();
-    // Who has no role is told nothing that it could not know, and holds up nobody.
-    if place.is_none() && is_known {
-        tracing::warn!("too many connections are open: one is turned away");
-        tokio::time::sleep(PAUSE).await;
-    }
-    place
 }
 
 /// The next connection.
