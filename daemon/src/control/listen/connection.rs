@@ -19,6 +19,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
 
 use super::Guard;
+use super::guard::Admission;
 use super::places::Place;
 use crate::control::access::Caller;
 
@@ -73,11 +74,12 @@ impl Connection {
         caller: Caller,
         guard: Arc<Guard>,
         cut: WaitForCancellationFutureOwned,
-        place: Place,
+        admission: Admission,
     ) -> Self {
         let patience = Box::pin(tokio::time::sleep(FIRST_BYTES));
         let (cut, awaits) = (Box::pin(cut), Awaits::FirstBytes(PREFACE_BYTES));
-        let other_roles = Box::pin(guard.other_roles());
+        let Admission { place, other_roles } = admission;
+        let other_roles = Box::pin(other_roles);
         let look = Box::pin(tokio::time::sleep(LOOK));
         Self { wire, caller, guard, cut, other_roles, patience, awaits, look, _place: place }
     }
@@ -219,6 +221,7 @@ mod tests {
     use crate::ledger::Ledger;
 
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const WHO: Who = Who::Process { uid: 4242 };
 
     fn settings() -> Settings {
         let uid = ("uid:4242".to_owned(), Role::Viewer);
@@ -230,20 +233,31 @@ mod tests {
         }
     }
 
-    fn connection() -> (Connection, UnixStream, CancellationToken) {
+    fn guard() -> Arc<Guard> {
         let directory = tempfile::tempdir().expect("a directory");
         let ledger = Ledger::open(&directory.path().join("data"), Arc::new(NoObserver));
-        let guard = Guard::new(&settings(), ledger.expect("new")).expect("no files");
+        Arc::new(Guard::new(&settings(), ledger.expect("new")).expect("no files"))
+    }
+
+    fn connection() -> (Connection, UnixStream, CancellationToken) {
+        let guard = guard();
+        let admission = guard.admit(&WHO).expect("a place");
+        admitted(guard, admission)
+    }
+
+    fn admitted(
+        guard: Arc<Guard>,
+        admission: Admission,
+    ) -> (Connection, UnixStream, CancellationToken) {
         let (ours, theirs) = UnixStream::pair().expect("sockets");
         let pacing = Pacing {
             requests_per_second: NonZeroU32::MIN,
             submissions_per_second: NonZeroU32::MIN,
         };
         let cut = CancellationToken::new();
-        let caller = Caller::new(Who::Process { uid: 4242 }, pacing, cut.clone());
-        let place = guard.admit(caller.who()).expect("one");
+        let caller = Caller::new(WHO, pacing, cut.clone());
         let cut_off = cut.clone().cancelled_owned();
-        (Connection::new(Wire::Unix(ours), caller, Arc::new(guard), cut_off, place), theirs, cut)
+        (Connection::new(Wire::Unix(ours), caller, guard, cut_off, admission), theirs, cut)
     }
 
     #[tokio::test(start_paused = true)]
@@ -291,6 +305,23 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(60)).await;
         guard.reload(&Settings { roles: [].into(), ..settings() }).expect("no files");
         assert_eq!(read.await.expect("no panic"), (io::ErrorKind::ConnectionAborted, 125));
+    }
+
+    /// No reload falls between the judging and the waiting for one.
+    #[tokio::test(start_paused = true)]
+    async fn who_loses_its_role_while_it_connects_is_cut_off_as_well() {
+        let guard = guard();
+        let admission = guard.admit(&WHO).expect("a place");
+        guard.reload(&Settings { roles: [].into(), ..settings() }).expect("no files");
+        let (mut open, mut theirs, _) = admitted(guard, admission);
+        theirs.write_all(PREFACE).await.expect("room");
+        open.read_exact(&mut [0; 24]).await.expect("all of it");
+        let began = Instant::now();
+        let error = open.read_u8().await.expect_err("cut off");
+        assert_eq!(
+            (error.kind(), began.elapsed().as_secs()),
+            (io::ErrorKind::ConnectionAborted, 5)
+        );
     }
 
     #[tokio::test]

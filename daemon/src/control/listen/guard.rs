@@ -38,6 +38,14 @@ pub struct Guard {
     refusals: Refusals,
 }
 
+/// What a connection is let in with.
+#[derive(Debug)]
+pub(super) struct Admission {
+    pub(super) place: Place,
+    /// Completes when a reload has put other roles in force than those that it was judged by.
+    pub(super) other_roles: WaitForCancellationFutureOwned,
+}
+
 #[derive(Debug)]
 struct Tls {
     loaded: Loaded,
@@ -97,8 +105,15 @@ impl Guard {
         &self.refusals
     }
 
-    /// A place for who has connected; `None` where none is left for it, which is written down if it has a role.
-    pub(super) fn admit(&self, who: &Who) -> Option<Place> {
+    /// Lets in who has connected; `None` where no place is left for it, which is written down if it has a role.
+    pub(super) fn admit(&self, who: &Who) -> Option<Admission> {
+        // Asked for first: a reload between the two is not missed.
+        let other_roles = self.other_roles();
+        let place = self.place(who)?;
+        Some(Admission { place, other_roles })
+    }
+
+    fn place(&self, who: &Who) -> Option<Place> {
         let judged = self.access().of(who, clock::now());
         let Ok((actor, role)) = judged else {
             // Who has no role is told nothing that it could not know.

@@ -41,11 +41,11 @@ pub(super) fn unix(socket: socket::Socket, guard: Arc<Guard>) -> impl Stream<Ite
             let (stream, _) = patiently(|| socket.listener().accept()).await;
             let peer = stream.peer_cred();
             let who = peer.map_or(Who::Unknown, |peer| Who::Process { uid: peer.uid() });
-            if let Some(place) = guard.admit(&who) {
+            if let Some(admission) = guard.admit(&who) {
                 let cut = CancellationToken::new();
                 let caller = guard.caller(who, cut.clone());
                 let (wire, cut) = (Wire::Unix(stream), cut.cancelled_owned());
-                let connection = Connection::new(wire, caller, Arc::clone(&guard), cut, place);
+                let connection = Connection::new(wire, caller, Arc::clone(&guard), cut, admission);
                 return Some((Ok(connection), (socket, guard)));
             }
         }
@@ -72,10 +72,10 @@ pub(super) fn tcp(listener: TcpListener, guard: Arc<Guard>) -> impl Stream<Item 
 async fn known(guard: Arc<Guard>, stream: TcpStream, address: SocketAddr) -> Option<Connection> {
     let Some((config, cut)) = guard.tls() else {
         let (who, cut) = (Who::Local { address }, CancellationToken::new());
-        let place = guard.admit(&who)?;
+        let admission = guard.admit(&who)?;
         let caller = guard.caller(who, cut.clone());
         let cut = cut.cancelled_owned();
-        return Some(Connection::new(Wire::Tcp(stream), caller, guard, cut, place));
+        return Some(Connection::new(Wire::Tcp(stream), caller, guard, cut, admission));
     };
     let shaking = TlsAcceptor::from(config).accept(stream).into_fallible();
     let shaken = tokio::time::timeout(HANDSHAKE, shaking).await;
@@ -85,10 +85,10 @@ async fn known(guard: Arc<Guard>, stream: TcpStream, address: SocketAddr) -> Opt
             match shown.and_then(|shown| read_certificate(shown)) {
                 Some(certificate) => {
                     let who = Who::Certified { certificate, address };
-                    let place = guard.admit(&who)?;
+                    let admission = guard.admit(&who)?;
                     let caller = guard.caller(who, cut.clone());
                     let (wire, cut) = (Wire::Tls(Box::new(stream)), cut.cancelled_owned());
-                    return Some(Connection::new(wire, caller, guard, cut, place));
+                    return Some(Connection::new(wire, caller, guard, cut, admission));
                 }
                 None => ("its certificate cannot be read".to_owned(), None),
             }
