@@ -53,6 +53,9 @@ pub enum Error {
     /// The answer is not one to the request: another range, no ETag, too many bytes.
     #[error("not an answer to the request: {0}")]
     BadAnswer(Box<Exchange>),
+    /// The object has user metadata that is no text: the SDK gives none of it, and none could be carried along.
+    #[error("the object's metadata cannot be read: {0}")]
+    Illegible(Box<Exchange>),
     /// The peer's certificate is not trusted.
     #[error("the server's certificate is not trusted: {0}")]
     Untrusted(Box<Exchange>),
@@ -89,6 +92,7 @@ impl Error {
             | Self::Unsupported(_)
             | Self::Refused(_)
             | Self::BadAnswer(_)
+            | Self::Illegible(_)
             | Self::Untrusted(_) => FailureClass::Permanent,
             Self::Credentials(_) | Self::Unidentified(_) => FailureClass::Credentials,
             Self::Throttled(_) => FailureClass::Throttled,
@@ -130,6 +134,7 @@ impl Error {
             | Self::Unsupported(exchange)
             | Self::Refused(exchange)
             | Self::BadAnswer(exchange)
+            | Self::Illegible(exchange)
             | Self::Untrusted(exchange)
             | Self::Conflict(exchange)
             | Self::Throttled(exchange)

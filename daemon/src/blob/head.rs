@@ -1,9 +1,12 @@
 //! HEAD, for the source that is pinned and for what stands at the target.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
+use aws_smithy_runtime_api::http::Response;
+use futures::TryFutureExt as _;
 
 use super::call::{Caller, Operation};
 use super::{Error, Exchange};
@@ -14,6 +17,10 @@ use crate::remote::timestamp;
 const HEAD: Operation = Operation::new("HeadObject", "s3:GetObject");
 const HEAD_VERSION: Operation = Operation::new("HeadObject", "s3:GetObjectVersion");
 const GET: Operation = Operation::new("GetObject", "s3:GetObject");
+
+const METADATA: &str = "x-amz-meta-";
+/// Of a name that whoever wrote the object chose.
+const NAME_CHARS_MAX: usize = 100;
 
 /// What stands at a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,12 +82,34 @@ async fn ask(caller: &Caller, version: Option<&str>) -> Result<Existing, Error> 
         .set_version_id(version.map(str::to_owned))
         .checksum_mode(ChecksumMode::Enabled)
         .send();
-    let answer = caller.call(operation, request).await?;
+    let illegible = OnceLock::new();
+    let request = request.inspect_err(|error| {
+        if let Some(name) = error.raw_response().and_then(illegible_metadata) {
+            illegible.get_or_init(|| name);
+        }
+    });
+    let answer = caller.call(operation, request).await;
+    let answer = answer.map_err(|error| match illegible.get() {
+        Some(name) => {
+            let message = format!("the user metadata {name} is no text");
+            Error::Illegible(Box::new(Exchange { message, ..error.exchange().clone() }))
+        }
+        None => error,
+    })?;
     let size = answer.content_length.and_then(|length| u64::try_from(length).ok());
     let size = size.ok_or_else(|| caller.bad_answer(operation, "the answer gives no size"))?;
     let etag = answer.e_tag.as_deref().map(unquoted).filter(|etag| !etag.is_empty());
     let etag = etag.ok_or_else(|| caller.bad_answer(operation, "the answer gives no ETag"))?;
     Ok(existing(size, etag, answer))
+}
+
+/// The name of user metadata that is no text. The SDK fails on it, and says so in the words that it has for any
+/// answer that it cannot read; but a head is whole or is none, so that another answer would be the same.
+fn illegible_metadata(answer: &Response) -> Option<String> {
+    let mut headers = answer.headers().iter_bytes().filter(|_| answer.status().is_success());
+    let (name, _) = headers
+        .find(|(name, value)| name.starts_with(METADATA) && std::str::from_utf8(value).is_err())?;
+    Some(name.chars().take(NAME_CHARS_MAX).collect())
 }
 
 /// An answer to HEAD has no body, so that a 400 can be an expired token as well as a bad name. A GET

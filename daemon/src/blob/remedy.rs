@@ -41,6 +41,14 @@ pub(super) fn remedy(error: &Error, side: Side) -> String {
         Error::BadAnswer(_) => {
             "the server does not do what S3 does here: it cannot be trusted with this".to_owned()
         }
+        Error::Illegible(_) => match side {
+            Side::Source => {
+                "give the object metadata that is text: copy it over itself (aws s3 cp with \
+                 --metadata-directive REPLACE), then submit again"
+            }
+            Side::Target => "remove the object that stands at the target, or choose another key",
+        }
+        .to_owned(),
         Error::Untrusted(_) => remedy::UNTRUSTED.to_owned(),
         Error::Throttled(_) => remedy::throttled(exchange),
         Error::Conflict(_) | Error::ServerFault(_) => remedy::SERVER_FAULT.to_owned(),

@@ -127,6 +127,29 @@ async fn an_expires_that_is_no_text_is_none() {
     assert_eq!(found.metadata, BTreeMap::from([("b".to_owned(), "c".to_owned())]));
 }
 
+/// The next answer would say the same, unlike one that a sick server garbled.
+#[tokio::test]
+async fn metadata_that_is_no_text_is_told_and_not_asked_for_again() {
+    let script = |_: &str| {
+        let head = b"HTTP/1.1 200 OK\r\nETag: \"abc\"\r\nContent-Length: 4\r\nx-amz-meta-a: b\r\n";
+        [&head[..], &b"x-amz-meta-name: caf\xe9\r\n\r\n"[..]].concat()
+    };
+    let (endpoint, asked) = scripted(None, script).await;
+    let object = S3Object::new(remote(&endpoint, None).await, address("a.bin"));
+    let error = object.pin().await.expect_err("it cannot be carried");
+    assert!(matches!(error, Error::Illegible(_)), "{error}");
+    assert_eq!(error.class(), FailureClass::Permanent);
+    assert_eq!(asked.lock().expect("not poisoned").len(), 1);
+    let failure = error.to_failure(Side::Source);
+    for words in ["x-amz-meta-name is no text", "images/a.bin"] {
+        assert!(failure.to_string().contains(words), "{failure}");
+    }
+    assert!(failure.remedy.contains("REPLACE"), "{}", failure.remedy);
+
+    let garbled = refused_pin(http("200 OK", &[FOUND[0], "Last-Modified: soon"], "")).await;
+    assert_eq!(garbled.class(), FailureClass::Transient, "{garbled}");
+}
+
 /// Servers exist that answer any question with the object: it must not end up in memory.
 #[tokio::test]
 async fn a_document_has_an_end_and_an_object_has_none() {
