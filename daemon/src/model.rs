@@ -11,6 +11,7 @@ pub mod host;
 pub mod id;
 pub mod image;
 pub mod job;
+pub mod live;
 pub mod object;
 pub mod plan;
 pub mod preflight;
@@ -27,10 +28,8 @@ pub use failure::{Failure, FailureClass, Side};
 pub use host::{AllowedHosts, HostRule};
 pub use id::{JobId, Timestamp};
 pub use image::{Device, Image, ImageAddress, ImageId, ImageState, Tags, Traits, Volume};
-pub use job::{
-    Intent, Job, JobKind, JobState, Lease, Live, Progress, Stage, TransferState, Wait, WaitReason,
-    Weight,
-};
+pub use job::{Intent, Job, JobKind, JobState, Lease, Progress, Stage, TransferState, Weight};
+pub use live::{Live, Wait, WaitReason};
 pub use object::{Encryption, ObjectHeaders, PinnedObject, PublishedObject, UploadId};
 pub use plan::{ByteRange, PUT_OBJECT_MAX, PartFact, PartNumber, PartPlan};
 pub use preflight::{Check, CheckOutcome, Policy};
