@@ -46,6 +46,7 @@ mod submit;
 #[cfg(feature = "testing")]
 pub mod trial;
 mod uploads;
+mod waiting;
 mod writable;
 
 use std::fmt;
@@ -154,7 +155,7 @@ impl Ledger {
         let inner = Inner {
             instance: hex::encode(rand::random::<[u8; 16]>()),
             book: Mutex::new(book),
-            desk: Desk::new(dir.to_owned(), store, flusher, tuning, opened.states, notices),
+            desk: Desk::new(dir.to_owned(), store, flusher, tuning, opened.counted, notices),
             secrets,
             writable: Writable::default(),
             _lock: lock,

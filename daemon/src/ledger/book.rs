@@ -14,16 +14,17 @@
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::audit::Entry;
 use super::events::Ring;
 use super::flush::{Flusher, Ticket};
 use super::notices::Notices;
-use super::seal::StateCounts;
+use super::seal::Counted;
 use super::store::{self, Store, Table, Writes};
+use super::waiting::Waiting;
 use super::{Counts, Error, Tuning, key, record, space};
-use crate::model::{Job, JobId, JobState, TransferState};
+use crate::model::{Job, JobId, JobState, Timestamp, TransferState};
 
 const TOKEN_KEY: &str = "token";
 const CURSOR_KEY: &str = "cursor";
@@ -37,6 +38,8 @@ pub(super) struct Draft {
     event: Option<(Arc<Job>, usize)>,
     /// The state the job leaves, and the one it enters.
     moved: Option<(Option<JobState>, JobState)>,
+    /// Since when it waited in the queue, and since when it does now.
+    waits: (Option<Timestamp>, Option<Timestamp>),
     token: Option<u64>,
 }
 
@@ -56,6 +59,7 @@ impl Draft {
                 self.writes.put(Table::Queue, &new, Vec::new());
             }
         }
+        self.waits = (before.and_then(Job::queued_since), after.queued_since());
         let old = before.map(|job| job.state);
         if old != Some(after.state) {
             if let Some(old) = old {
@@ -128,6 +132,7 @@ pub(super) struct Desk {
     pub(super) notices: Mutex<Notices>,
     /// Jobs in each state, in the order of [`JobState::ALL`].
     states: [AtomicU64; JobState::ALL.len()],
+    waiting: Mutex<Waiting>,
 }
 
 impl Desk {
@@ -136,13 +141,14 @@ impl Desk {
         store: Arc<Store>,
         flusher: Flusher,
         tuning: Tuning,
-        states: StateCounts,
+        counted: Counted,
         notices: Notices,
     ) -> Self {
-        let states = states.map(AtomicU64::new);
+        let states = counted.states.map(AtomicU64::new);
+        let waiting = Mutex::new(counted.waiting);
         let events = Ring::new(tuning.events_kept, tuning.events_bytes);
         let notices = Mutex::new(notices);
-        Self { dir, store, flusher, tuning, events, notices, states }
+        Self { dir, store, flusher, tuning, events, notices, states, waiting }
     }
 
     /// The job, which must exist.
@@ -158,7 +164,7 @@ impl Desk {
             return Ok(self.flusher.enqueue(book.cursor, Writes::default(), Vec::new()));
         }
         space::check_free(&self.dir, self.tuning.reserve_bytes)?;
-        let Draft { mut writes, mut entries, event, moved, token } = draft;
+        let Draft { mut writes, mut entries, event, moved, waits, token } = draft;
         if let Some(token) = token {
             put_token(&mut writes, token)?;
         }
@@ -186,6 +192,7 @@ impl Desk {
             }
             self.states[new as usize].fetch_add(1, Ordering::Relaxed);
         }
+        self.waiting().change(waits.0, waits.1);
         if let Some((job, bytes)) = event {
             self.events.push(cursor, job, bytes);
         }
@@ -221,15 +228,17 @@ impl Desk {
         self.store.scan(Table::Parts, Bound::Included(&prefix), belongs)
     }
 
-    /// Jobs by state. The oldest queued one is known by its id, which is made when it is submitted.
+    /// Jobs by state, and since when the queue waits.
     pub(super) fn counts(&self) -> Counts {
-        let queued = [key::state_byte(JobState::Queued)];
-        let oldest = self.store.tree(Table::States).scan_prefix(queued).keys().next();
-        let oldest = oldest.and_then(Result::ok).and_then(|key| key::stated_job(&key));
         Counts {
             states: JobState::ALL.map(|s| (s, self.states[s as usize].load(Ordering::Relaxed))),
-            oldest_queued: oldest.map(|(_, id)| key::made_at(id)),
+            oldest_queued: self.waiting().oldest(),
         }
+    }
+
+    /// Plain data that every holder leaves whole.
+    pub(super) fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -35,6 +35,8 @@ impl Lane {
 
 /// `[lane][inverted priority: 4][submitted at: 8][id: 16]`.
 pub(super) type QueueKey = [u8; 29];
+/// Where its moment begins.
+const QUEUE_SUBMITTED_AT: usize = 5;
 /// The bytes of a queue key that the order within a lane hangs on.
 const QUEUE_ID_AT: usize = 13;
 
@@ -47,8 +49,8 @@ pub(super) fn queue(job: &Job) -> Option<QueueKey> {
     let priority = !(job.priority.cast_unsigned() ^ (1 << 31));
     let mut key = [0; 29];
     key[0] = Lane::of(job) as u8;
-    key[1..5].copy_from_slice(&priority.to_be_bytes());
-    key[5..QUEUE_ID_AT].copy_from_slice(&job.submitted_at.0.to_be_bytes());
+    key[1..QUEUE_SUBMITTED_AT].copy_from_slice(&priority.to_be_bytes());
+    key[QUEUE_SUBMITTED_AT..QUEUE_ID_AT].copy_from_slice(&job.submitted_at.0.to_be_bytes());
     key[QUEUE_ID_AT..].copy_from_slice(&job.id.to_bytes());
     Some(key)
 }
@@ -56,6 +58,11 @@ pub(super) fn queue(job: &Job) -> Option<QueueKey> {
 /// The job of a queue key.
 pub(super) fn queued_job(key: &[u8]) -> Option<JobId> {
     id(key.get(QUEUE_ID_AT..)?)
+}
+
+/// When the job of a queue key was submitted.
+pub(super) fn submitted_at(key: &[u8]) -> Option<Timestamp> {
+    number(key.get(QUEUE_SUBMITTED_AT..QUEUE_ID_AT)?).map(Timestamp)
 }
 
 /// `[state][id: 16]`.
@@ -104,7 +111,7 @@ pub(super) fn number(key: &[u8]) -> Option<u64> {
 }
 
 /// The moment that an id was made at.
-pub(super) fn made_at(id: JobId) -> Timestamp {
+fn made_at(id: JobId) -> Timestamp {
     let [a, b, c, d, e, f, ..] = id.to_bytes();
     Timestamp(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
 }
@@ -150,5 +157,6 @@ mod tests {
         assert_eq!(stated_job(&[9; 17]), None);
         assert_eq!(stated_job(&[]), None);
         assert_eq!(queued_job(&[1, 2]), None);
+        assert_eq!(submitted_at(&[1, 2]), None);
     }
 }

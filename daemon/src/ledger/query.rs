@@ -54,7 +54,8 @@ pub struct Page {
 pub struct Counts {
     /// By state, in the order of the contract.
     pub states: [(JobState, u64); JobState::ALL.len()],
-    /// When the oldest job in the queue was submitted.
+    /// Since when the one has waited that came into the queue first, to the second. One that came back,
+    /// by a retry, a resume or a restart, waits since then.
     pub oldest_queued: Option<Timestamp>,
 }
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::audit::chain;
 use super::replay::Replay;
-use super::seal::StateCounts;
+use super::seal::Counted;
 use super::secret::Secrets;
 use super::store::Store;
 use super::{Error, clock, seal};
@@ -39,8 +39,8 @@ pub(super) struct Rebuilt {
 /// A database that is what was written.
 pub(super) struct Opened {
     pub(super) store: Store,
-    /// Jobs in each state.
-    pub(super) states: StateCounts,
+    /// Its jobs.
+    pub(super) counted: Counted,
     pub(super) rebuilt: Option<Rebuilt>,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn open(
     secrets: &Secrets,
 ) -> Result<Opened, Error> {
     let why = match open_whole(dir, audited) {
-        Ok((store, states)) => return Ok(Opened { store, states, rebuilt: None }),
+        Ok((store, counted)) => return Ok(Opened { store, counted, rebuilt: None }),
         Err(error) if had_log && error.is_broken() => told(&error),
         Err(error) => return Err(error),
     };
@@ -65,18 +65,18 @@ pub(super) fn open(
     })?;
     let aside = replace(dir, "broken")
         .map_err(|source| Error::NotWritable { dir: dir.to_owned(), source })?;
-    let (store, states) = open_whole(dir, audited)?;
-    Ok(Opened { store, states, rebuilt: Some(Rebuilt { why, aside, jobs }) })
+    let (store, counted) = open_whole(dir, audited)?;
+    Ok(Opened { store, counted, rebuilt: Some(Rebuilt { why, aside, jobs }) })
 }
 
-fn open_whole(dir: &Path, audited: u64) -> Result<(Store, StateCounts), Error> {
+fn open_whole(dir: &Path, audited: u64) -> Result<(Store, Counted), Error> {
     let path = dir.join(LEDGER);
     if audited > 0 && !path.join("db").exists() {
         return Err(Error::corrupt(format!("{} is gone", path.display())));
     }
     let store = Store::open(&path)?;
     match seal::check(&store, audited) {
-        Ok(states) => Ok((store, states)),
+        Ok(counted) => Ok((store, counted)),
         Err(error) => Err(store.abandon(error)),
     }
 }

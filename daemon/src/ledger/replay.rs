@@ -170,6 +170,7 @@ fn without_secret(mut job: Job) -> Job {
     let reason = "the ledger was made anew, and the secret of the presigned URL was not kept";
     job.failure = Some(Failure::new(FailureClass::Permanent, reason, remedy));
     job.state = JobState::Failed;
+    job.queued_at = None;
     job.finished_at = Some(clock::now());
     job
 }

@@ -14,6 +14,7 @@ use std::ops::Bound;
 use std::thread;
 
 use super::store::{Store, Table, caught};
+use super::waiting::Waiting;
 use super::{Error, integrity, key, record};
 use crate::model::JobState;
 
@@ -50,14 +51,14 @@ fn has_records(table: Table) -> bool {
 }
 
 /// Reads every record and compares each with its checksum, all with their sum, and the whole with the
-/// audit log, whose last line has the number `audited`. Gives how many jobs are in each state, in the
-/// order of [`JobState::ALL`]. Blocks: some seconds for a million jobs, with several threads.
+/// audit log, whose last line has the number `audited`. Gives what was counted meanwhile. Blocks: some
+/// seconds for a million jobs, with several threads.
 ///
 /// # Errors
 /// What is not as it was written.
-pub(super) fn check(store: &Store, audited: u64) -> Result<StateCounts, Error> {
+pub(super) fn check(store: &Store, audited: u64) -> Result<Counted, Error> {
     let found = sum_of_all(store, thread::Builder::new)?;
-    caught(|| {
+    caught(move || {
         if found.sum != store.read_seal()? {
             return Err(Error::corrupt("records are missing, or older than they should be"));
         }
@@ -66,7 +67,7 @@ pub(super) fn check(store: &Store, audited: u64) -> Result<StateCounts, Error> {
             let what = format!("it ends with change {newest}, and the audit log with {audited}");
             return Err(Error::corrupt(what));
         }
-        Ok(found.states)
+        Ok(found.counted)
     })
 }
 
@@ -94,16 +95,25 @@ fn sum_of_all(store: &Store, builder: fn() -> thread::Builder) -> Result<Found, 
 /// How many jobs are in each state, in the order of [`JobState::ALL`].
 pub(super) type StateCounts = [u64; JobState::ALL.len()];
 
+/// What is counted on the way.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) states: StateCounts,
+    pub(super) waiting: Waiting,
+}
+
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
     sum: u128,
-    states: StateCounts,
+    counted: Counted,
 }
 
 impl Found {
     fn add(&mut self, more: &Self) {
         self.sum ^= more.sum;
-        self.states.iter_mut().zip(more.states).for_each(|(all, one)| *all += one);
+        let states = self.counted.states.iter_mut().zip(more.counted.states);
+        states.for_each(|(all, one)| *all += one);
+        self.counted.waiting.add(&more.counted.waiting);
     }
 }
 
@@ -134,13 +144,20 @@ fn sum_of(store: &Store, table: Table, range: Range) -> Result<Found, Error> {
     let mut found = Found::default();
     for item in store.tree(table).range(range) {
         let (key, value) = item.map_err(Error::Storage)?;
+        let Counted { states, waiting } = &mut found.counted;
         if has_records(table) {
-            record::proven(&value, || format!("{} of {table:?}", hex::encode(&key)))?;
+            let payload = record::proven(&value, || format!("{} of {table:?}", hex::encode(&key)))?;
+            if table == Table::Jobs {
+                waiting.take_record(payload);
+            }
         }
         if table == Table::States
             && let Some((state, _)) = key::stated_job(&key)
         {
-            found.states[state as usize] += 1;
+            states[state as usize] += 1;
+        }
+        if table == Table::Queue {
+            waiting.take_row(&key);
         }
         found.sum ^= of(table, &key, Some(&value));
     }
@@ -171,6 +188,6 @@ mod tests {
         let found = sum_of_all(&store, refused).expect("readable");
         assert_eq!(found, sum_of_all(&store, thread::Builder::new).expect("readable"));
         assert_eq!(found.sum, store.read_seal().expect("readable"));
-        assert_eq!(found.states[JobState::Queued as usize], 50);
+        assert_eq!(found.counted.states[JobState::Queued as usize], 50);
     }
 }

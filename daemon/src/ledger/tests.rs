@@ -10,6 +10,7 @@ mod reading;
 mod rebuilt;
 mod secrets;
 mod uploads;
+mod waiting;
 
 use std::path::PathBuf;
 use std::sync::Condvar;
@@ -17,12 +18,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::store::Table;
+use super::waiting::Waiting;
 use super::*;
 use crate::base::{Measure, NoObserver, Observe, Room};
 use crate::model::{
     Failure, FailureClass, Intent, JobState, Labels, Lease, ObjectDigest, PartDigest, PartFact,
-    PartNumber, PartPlan, PinnedObject, PublishedObject, Receipt, Submission, TransferSpec,
-    TransferState, UploadId,
+    PartNumber, PartPlan, PinnedObject, PublishedObject, Receipt, Submission, Timestamp,
+    TransferSpec, TransferState, UploadId,
 };
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -107,6 +109,16 @@ pub(super) fn submission(key: &str) -> Submission {
         format!("gov:bucket/{key}").parse().expect("legal"),
     );
     Submission::new(spec)
+}
+
+/// A job that was submitted at this moment, outside of any ledger.
+pub(super) fn job_of(at: Timestamp) -> Job {
+    Job::submitted(JobId::from_parts(at, 1), submission("a"), "uid:0".into(), at)
+}
+
+/// As far as it is counted.
+fn second_of(at: Timestamp) -> Timestamp {
+    Timestamp(at.0 / 1000 * 1000)
 }
 
 async fn submit(ledger: &Ledger, submission: Submission) -> Job {
@@ -229,6 +241,9 @@ fn assert_consistent(ledger: &Ledger) {
     for (state, count) in ledger.counts().states {
         assert_eq!(count, jobs.iter().filter(|job| job.state == state).count() as u64, "{state:?}");
     }
+    let mut waiting = Waiting::default();
+    jobs.iter().for_each(|job| waiting.change(None, job.queued_since()));
+    assert_eq!(*ledger.inner.desk.waiting(), waiting);
     for job in &jobs {
         let parts = ledger.parts(job.id).expect("whole records");
         assert_eq!(parts.len(), job.progress.parts as usize);

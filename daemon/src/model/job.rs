@@ -254,6 +254,10 @@ pub struct Job {
     pub warnings: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
+    /// When it came back into the queue; `None` where it is not there, or has been since its submission.
+    /// The last field, by which the ledger finds at start who has it without reading whole records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_at: Option<Timestamp>,
 }
 
 /// What a record leaves out: a million of them are read at every start.
@@ -287,6 +291,7 @@ impl Job {
             failure: None,
             warnings: Vec::new(),
             receipt: None,
+            queued_at: None,
         }
     }
 
@@ -326,5 +331,10 @@ impl Job {
     /// Whether the job is in the scheduler's queue.
     pub fn is_claimable(&self) -> bool {
         self.state == JobState::Queued
+    }
+
+    /// Since when it has been in the queue; `None` where it is not there.
+    pub fn queued_since(&self) -> Option<Timestamp> {
+        self.is_claimable().then(|| self.queued_at.unwrap_or(self.submitted_at))
     }
 }

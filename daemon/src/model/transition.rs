@@ -100,6 +100,12 @@ impl Job {
         let mut next = self.clone();
         next.change(change, now).map_err(|why| Illegal { change: name, why })?;
         next.revision = next.revision.saturating_add(u64::from(counted));
+        // Whoever comes into the queue begins to wait, whatever it did before.
+        next.queued_at = match (self.is_claimable(), next.is_claimable()) {
+            (true, true) => self.queued_at,
+            (false, true) => Some(now),
+            (_, false) => None,
+        };
         Ok(next)
     }
 

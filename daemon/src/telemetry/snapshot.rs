@@ -19,7 +19,7 @@ pub struct Snapshot {
     /// Running jobs that wait, by what for. Reasons that are not listed hold nobody back.
     pub jobs_waiting: Vec<(WaitReason, u64)>,
     pub queue_depth: u64,
-    /// How long ago the oldest queued job was submitted; zero with an empty queue.
+    /// The longest that a job has waited in the queue since it last came into it; zero with an empty queue.
     pub queue_oldest: Duration,
     /// Bytes.
     pub memory_budget: u64,

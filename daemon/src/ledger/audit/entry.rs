@@ -50,6 +50,8 @@ pub(in crate::ledger) struct Standing {
     attempts: u32,
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    queued_at: Option<Timestamp>,
 }
 
 impl Entry {
@@ -158,6 +160,7 @@ impl Standing {
             attempts: job.attempts,
             started_at: job.started_at,
             finished_at: job.finished_at,
+            queued_at: job.queued_at,
         }
     }
 
@@ -176,6 +179,10 @@ impl Standing {
         // Claims have no line: one that is not over may have run since.
         job.attempts = self.attempts.max(u32::from(!state.is_terminal()));
         (job.started_at, job.finished_at) = (self.started_at, self.finished_at);
+        job.queued_at = match (self.state, state) {
+            (JobState::Running, JobState::Queued) => Some(clock::now()),
+            _ => self.queued_at,
+        };
     }
 }
 

@@ -73,7 +73,7 @@ async fn counts_follow_every_change_and_survive_reopening() {
     assert_eq!(ledger.counts().oldest_queued, None);
     let first = submit(&ledger, submission("a")).await;
     let second = submit(&ledger, submission("b")).await;
-    assert_eq!(ledger.counts().oldest_queued, Some(first.submitted_at));
+    assert_eq!(ledger.counts().oldest_queued, Some(second_of(first.submitted_at)));
     claim(&ledger, ANY).await.expect("queued");
     ledger.control(second.id, Change::Pause, "uid:0").await.expect("queued");
     let counts = ledger.counts();

@@ -40,6 +40,8 @@ fn restored(mut job: Job) -> Job {
         revision: if seen { job.revision } else { 0 },
         attempts: if seen { job.attempts } else { 0 },
         started_at: if seen { job.started_at } else { None },
+        // That a worker gave it back has no line.
+        queued_at: None,
         lease: None,
         progress: Default::default(),
         warnings: vec![],

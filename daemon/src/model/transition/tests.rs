@@ -105,6 +105,25 @@ fn retry_continues_a_failed_job_from_its_parts_and_restarts_a_cancelled_one() {
     assert_eq!(fresh.transfer, TransferState::Unplanned);
 }
 
+/// What it did before is no wait.
+#[test]
+fn a_job_waits_since_it_came_into_the_queue_last() {
+    let later = NOW.plus_millis(1);
+    let waits = |job: &Job, change| job.apply(change, later).expect("legal").queued_since();
+    assert_eq!(job().queued_since(), Some(NOW));
+    assert_eq!(waits(&job(), Change::Reprioritize(9)), Some(NOW), "it never left");
+    let failed = uploading().apply(failed(), NOW).expect("legal");
+    for (job, change) in [
+        (after([Change::Pause]), Change::Resume),
+        (failed.clone(), Change::Retry),
+        (failed, Change::Cancel),
+        (uploading(), Change::Release),
+    ] {
+        assert_eq!(job.queued_since(), None);
+        assert_eq!(waits(&job, change), Some(later));
+    }
+}
+
 #[test]
 fn what_has_ended_stays_ended() {
     let receiptless = after([Change::Cancel]);
@@ -170,6 +189,7 @@ proptest! {
             }
             prop_assert_eq!(job.lease.is_some(), job.state == JobState::Running);
             prop_assert_eq!(job.finished_at.is_some(), job.state.is_terminal());
+            prop_assert!(job.queued_at.is_none() || job.state == JobState::Queued);
             if job.intent != Intent::Run {
                 prop_assert!(matches!(job.state, JobState::Running | JobState::Queued));
             }

@@ -43,7 +43,7 @@ fn process(snapshot: &Snapshot) -> Result<Vec<MetricFamily>, Error> {
         ),
         (
             "causeway_queue_oldest_seconds",
-            "How long ago the oldest queued job was submitted.",
+            "The longest that a job has waited in the queue since it last came into it.",
             snapshot.queue_oldest,
         ),
     ] {
