@@ -59,7 +59,9 @@ pub struct Notice {
 
 impl Notice {
     pub(super) fn of(job: &Job, event: JobEvent, at: Timestamp) -> Result<Self, Error> {
-        let id = format!("{}.{}.{}", job.id, event.as_str(), job.revision);
+        // An end may be told of later, when something else was done to the job.
+        let revision = job.ended_revision.unwrap_or(job.revision);
+        let id = format!("{}.{}.{revision}", job.id, event.as_str());
         Ok(Self { id, at, body: body::of(job, event, at)? })
     }
 }

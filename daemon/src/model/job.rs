@@ -254,6 +254,9 @@ pub struct Job {
     pub warnings: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
+    /// The revision that it ended with; `None` where it has not ended, or nothing was done to it since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_revision: Option<u64>,
     /// When it came back into the queue; `None` where it is not there, or has been since its submission.
     /// The last field, by which the ledger finds at start who has it without reading whole records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -291,6 +294,7 @@ impl Job {
             failure: None,
             warnings: Vec::new(),
             receipt: None,
+            ended_revision: None,
             queued_at: None,
         }
     }

@@ -100,6 +100,8 @@ impl Job {
         let mut next = self.clone();
         next.change(change, now).map_err(|why| Illegal { change: name, why })?;
         next.revision = next.revision.saturating_add(u64::from(counted));
+        let stays_ended = self.state.is_terminal() && next.state == self.state;
+        next.ended_revision = stays_ended.then(|| self.ended_revision.unwrap_or(self.revision));
         // Whoever comes into the queue begins to wait, whatever it did before.
         next.queued_at = match (self.is_claimable(), next.is_claimable()) {
             (true, true) => self.queued_at,

@@ -51,6 +51,8 @@ pub(in crate::ledger) struct Standing {
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended_revision: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     queued_at: Option<Timestamp>,
 }
 
@@ -160,6 +162,7 @@ impl Standing {
             attempts: job.attempts,
             started_at: job.started_at,
             finished_at: job.finished_at,
+            ended_revision: job.ended_revision,
             queued_at: job.queued_at,
         }
     }
@@ -179,6 +182,7 @@ impl Standing {
         // Claims have no line: one that is not over may have run since.
         job.attempts = self.attempts.max(u32::from(!state.is_terminal()));
         (job.started_at, job.finished_at) = (self.started_at, self.finished_at);
+        job.ended_revision = self.ended_revision;
         job.queued_at = match (self.state, state) {
             (JobState::Running, JobState::Queued) => Some(clock::now()),
             _ => self.queued_at,

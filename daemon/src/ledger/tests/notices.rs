@@ -129,6 +129,30 @@ async fn a_ledger_that_was_made_anew_tells_of_the_ends_again_by_the_same_ids() {
     assert_eq!(told(&ledger, "ops").len(), 3);
 }
 
+/// A receiver would take another id for another end.
+#[tokio::test]
+async fn an_end_is_told_again_by_its_id_though_the_job_has_changed_since() {
+    let (dir, rules) = (dir(), [rule("ops", true)]);
+    let ledger = open_telling(dir.path(), &rules);
+    let (id, lease) = uploading(&ledger, "a", 100 << 20).await;
+    let failed = ledger.apply(id, lease, fail(false)).await.expect("leased");
+    let before = told(&ledger, "ops");
+    let expired = ledger.control(id, Change::Expire, "daemon").await.expect("it holds an upload");
+    assert!(expired.revision > failed.revision);
+    assert_eq!(told(&ledger, "ops"), before, "that is no end");
+    ledger.close().await.expect("the disk works");
+    fs::remove_dir_all(dir.path().join("ledger")).expect("it was there");
+    let ledger = open_telling(dir.path(), &rules);
+    let after = told(&ledger, "ops");
+    assert_eq!((after.len(), &after[0].id), (1, &before[0].id));
+
+    ledger.control(id, Change::Retry, "uid:0").await.expect("it failed");
+    let lease = token(&claim(&ledger, ANY).await.expect("queued"));
+    ledger.apply(id, lease, fail(false)).await.expect("leased");
+    let ids: Vec<_> = told(&ledger, "ops").into_iter().map(|notice| notice.id).collect();
+    assert!(ids.len() == 2 && ids[0] != ids[1], "another end: {ids:?}");
+}
+
 /// The process that restores is not the one that tells.
 #[tokio::test]
 async fn a_backup_that_was_restored_tells_of_the_ends_again() {

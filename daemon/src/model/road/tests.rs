@@ -244,6 +244,8 @@ fn an_alias_is_rolled_back_once_and_only_where_it_was_written() {
     let ended = whole.apply(Change::Succeed(receipt), NOW).expect("legal");
     let rolled_back = ended.apply(Change::RollBackAlias, NOW).expect("legal");
     assert!(refused(&rolled_back));
+    let revisions = (ended.ended_revision, rolled_back.ended_revision);
+    assert_eq!(revisions, (None, Some(ended.revision)), "what is told of the end goes by it");
 }
 
 #[test]

@@ -124,6 +124,18 @@ fn a_job_waits_since_it_came_into_the_queue_last() {
     }
 }
 
+/// What is told of an end goes by it.
+#[test]
+fn what_is_done_to_a_job_after_its_end_keeps_the_revision_of_the_end() {
+    let failed = uploading().apply(failed(), NOW).expect("legal");
+    assert_eq!(failed.ended_revision, None, "it is the job's own");
+    let expired = failed.apply(Change::Expire, NOW).expect("legal");
+    let revisions = (expired.revision, expired.ended_revision);
+    assert_eq!(revisions, (failed.revision + 1, Some(failed.revision)));
+    let again = expired.apply(Change::Retry, NOW).expect("legal");
+    assert_eq!(again.ended_revision, None);
+}
+
 #[test]
 fn what_has_ended_stays_ended() {
     let receiptless = after([Change::Cancel]);
