@@ -17,9 +17,9 @@ use crate::v1::{
     ActionRequest, ActionResponse, Alias, DrainRequest, DrainResponse, GetLimitsRequest,
     GetReceiptRequest, GetRequest, GetResponse, ImageRef, ListImagesRequest, ListRequest,
     ListResponse, PreflightRequest, PreflightResponse, Receipt, RemoteLimits, ReprioritizeRequest,
-    RollbackAliasRequest, Selection, SetLimitsRequest, StatusRequest, StatusResponse,
-    SubmitManyRequest, SubmitManyResponse, SubmitPrefixRequest, SubmitRequest, SubmitResponse,
-    WatchEvent, WatchRequest,
+    ResetLimitsRequest, RollbackAliasRequest, Selection, SetLimitsRequest, StatusRequest,
+    StatusResponse, SubmitManyRequest, SubmitManyResponse, SubmitPrefixRequest, SubmitRequest,
+    SubmitResponse, WatchEvent, WatchRequest,
 };
 use crate::watch::{Options, Watch};
 
@@ -147,6 +147,12 @@ impl Client {
     /// Changes limits of one remote at once, and answers those then in force.
     pub async fn set_limits(&self, request: SetLimitsRequest) -> Result<Vec<RemoteLimits>, Error> {
         Ok(self.answer(self.grpc().set_limits(timed(request)).await)?.remotes)
+    }
+
+    /// Puts the configuration's limits of one remote back in force, and answers them.
+    pub async fn reset_limits(&self, remote: &str) -> Result<Vec<RemoteLimits>, Error> {
+        let request = ResetLimitsRequest { remote: remote.to_owned() };
+        Ok(self.answer(self.grpc().reset_limits(timed(request)).await)?.remotes)
     }
 
     /// The receipt of a job that succeeded.

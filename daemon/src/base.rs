@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod berths;
 pub mod chain;
 pub mod clock;
+pub mod limits;
 pub mod memory;
 pub mod meter;
 pub mod observe;
@@ -18,12 +19,13 @@ pub mod turnstile;
 pub use backoff::Backoff;
 pub use berths::{Berth, Berths, Room};
 pub use chain::chain;
+pub use limits::{Limits, LimitsChange};
 pub use memory::{MemoryBudget, Reservation};
 pub use meter::RateMeter;
 pub use observe::{
     CrashPoint, Direction, Measure, NoObserver, Observe, SharedObserver, crash_point,
 };
-pub use pace::{Limits, Pace, Share};
+pub use pace::{Pace, Share};
 pub use schedule::{InForce, Origin, Rules, Schedule};
 pub use slots::{Flow, Lane, Permit, Seat, Slots, Verdict};
 pub use turnstile::Turnstile;

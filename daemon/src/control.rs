@@ -17,6 +17,7 @@ mod act;
 mod convert;
 mod engine;
 mod images;
+mod limits;
 mod listen;
 mod service;
 mod submit;
@@ -27,8 +28,8 @@ mod tests;
 
 pub use access::Role;
 pub use engine::{
-    Defaults, DryRun, Engine, EngineStatus, ImagesAsked, LimitsChange, LimitsRefused, ListedPage,
-    Place, RemoteStatus,
+    Defaults, DryRun, Engine, EngineStatus, ImagesAsked, LimitsRefused, ListedPage, Place,
+    RemoteStatus,
 };
 pub use listen::{Bound, Error, Guard, Listen, Settings, TlsFiles, Unusable, bind};
 pub use service::Service;

@@ -298,6 +298,9 @@ fn everything_else_prints_what_it_got() {
     assert!(ran.out.contains(&line), "{}", ran.out);
     assert!(ran.err.contains("in force until 1970-01-01T00:01:00.000Z"), "{}", ran.err);
     assert_eq!(served.fake.state().limits[0].write_bandwidth, Some(0));
+    let ran = run(&served, &["limits", "reset", "gov"]);
+    assert!(ran.code == Some(0) && ran.out.contains(&line), "{}", ran.out);
+    assert_eq!(served.fake.state().limits_reset, ["gov"]);
     let ran = run(&served, &["drain"]);
     assert_eq!(ran.out, "draining: 1 jobs still run\n");
     assert_eq!(run(&served, &["completions", "bash"]).code, Some(0));

@@ -31,6 +31,8 @@ pub struct State {
     /// So many calls of `get` are answered with UNAVAILABLE.
     pub gets_refused: usize,
     pub limits: Vec<SetLimitsRequest>,
+    /// The remotes that were named.
+    pub limits_reset: Vec<String>,
     pub preflights: Vec<SubmitRequest>,
     pub draining: bool,
 }

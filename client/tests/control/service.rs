@@ -8,9 +8,10 @@ use causeway::v1::{
     GetLimitsRequest, GetLimitsResponse, GetReceiptRequest, GetRequest, GetResponse, Job, JobState,
     LimitsOrigin, ListImagesRequest, ListImagesResponse, ListRequest, ListResponse, Part,
     PartState, Policy, PreflightRequest, PreflightResponse, Receipt, RemoteLimits,
-    ReprioritizeRequest, RollbackAliasRequest, RollbackAliasResponse, SetLimitsRequest, StateCount,
-    StatusRequest, StatusResponse, SubmitManyRequest, SubmitManyResponse, SubmitPrefixRequest,
-    SubmitRequest, SubmitResponse, WatchEvent, WatchRequest, submit_many_response::Outcome,
+    ReprioritizeRequest, ResetLimitsRequest, RollbackAliasRequest, RollbackAliasResponse,
+    SetLimitsRequest, StateCount, StatusRequest, StatusResponse, SubmitManyRequest,
+    SubmitManyResponse, SubmitPrefixRequest, SubmitRequest, SubmitResponse, WatchEvent,
+    WatchRequest, submit_many_response::Outcome,
 };
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
@@ -188,6 +189,14 @@ impl Control for Fake {
         request: Request<SetLimitsRequest>,
     ) -> Result<Response<GetLimitsResponse>, Status> {
         self.state().limits.push(request.into_inner());
+        self.get_limits(Request::new(GetLimitsRequest::default())).await
+    }
+
+    async fn reset_limits(
+        &self,
+        request: Request<ResetLimitsRequest>,
+    ) -> Result<Response<GetLimitsResponse>, Status> {
+        self.state().limits_reset.push(request.into_inner().remote);
         self.get_limits(Request::new(GetLimitsRequest::default())).await
     }
 

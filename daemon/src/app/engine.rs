@@ -15,12 +15,13 @@ use tokio::sync::Semaphore;
 use super::limits::{self, LimitBook};
 use super::{Error, admission, images};
 use crate::base::{
-    Direction, InForce, Lane, Limits, MemoryBudget, Pace, SharedObserver, Slots, chain, clock,
+    Direction, InForce, Lane, Limits, LimitsChange, MemoryBudget, Pace, SharedObserver, Slots,
+    chain, clock,
 };
 use crate::config::Config;
 use crate::control::{
-    Defaults, DryRun, Engine, EngineStatus, ImagesAsked, LimitsChange, LimitsRefused, ListedPage,
-    Place, RemoteStatus,
+    Defaults, DryRun, Engine, EngineStatus, ImagesAsked, LimitsRefused, ListedPage, Place,
+    RemoteStatus,
 };
 use crate::egress::Egress;
 use crate::ledger::Ledger;
@@ -307,17 +308,24 @@ impl Engine for Daemon {
     ) -> Result<InForce, LimitsRefused> {
         // Two at once would each keep what the other has not changed yet. It is fair, and never closed.
         let _turn = self.limits_turn.acquire().await;
-        let (_, base) = self.limits.of(remote).ok_or(LimitsRefused::NoSuchRemote)?;
-        // What a window of the schedule gives is not to be kept beyond it.
-        let kept = persist.then(|| change.apply(base));
-        if let Some(kept) = &kept {
-            let text = serde_json::to_string(kept).unwrap_or_default();
-            self.ledger().put_setting(&limits::key(remote), Some(text), actor).await?;
+        let kept = self.limits.kept_with(remote, change).ok_or(LimitsRefused::NoSuchRemote)?;
+        if persist {
+            self.ledger().put_setting(&limits::key(remote), Some(kept), actor).await?;
         }
-        // A schedule, or a reload, may have changed them meanwhile.
-        let (now, _) = self.limits.of(remote).ok_or(LimitsRefused::NoSuchRemote)?;
-        self.limits.set(remote, change.apply(now.limits), kept);
-        self.limits.of(remote).map(|(now, _)| now).ok_or(LimitsRefused::NoSuchRemote)
+        self.limits.set(remote, change, persist);
+        self.limits.of(remote).ok_or(LimitsRefused::NoSuchRemote)
+    }
+
+    async fn reset_limits(
+        &self,
+        remote: &RemoteName,
+        actor: &str,
+    ) -> Result<InForce, LimitsRefused> {
+        let _turn = self.limits_turn.acquire().await;
+        self.limits.of(remote).ok_or(LimitsRefused::NoSuchRemote)?;
+        self.ledger().put_setting(&limits::key(remote), None, actor).await?;
+        self.limits.reset(remote);
+        self.limits.of(remote).ok_or(LimitsRefused::NoSuchRemote)
     }
 
     fn drain(&self, on: bool) -> u32 {

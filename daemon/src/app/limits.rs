@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::Error;
-use crate::base::{InForce, Limits, Rules, clock};
+use crate::base::{InForce, Limits, LimitsChange, Rules, clock};
 use crate::config::{Config, RemoteConfig};
 use crate::ledger::Ledger;
 use crate::model::{RemoteName, Timestamp};
@@ -43,8 +44,8 @@ impl LimitBook {
     ) -> Result<Self, Error> {
         let mut pages = BTreeMap::new();
         for (name, remote) in &config.remotes {
-            let persisted = persisted(ledger, name)?;
-            let rules = Rules::new(remote.limits, remote.schedule.clone(), persisted);
+            let kept = persisted(ledger, name)?;
+            let rules = Rules::new(remote.limits, remote.schedule.clone(), kept);
             pages.insert(name.clone(), Page { rules, in_force: None });
         }
         let book =
@@ -73,16 +74,25 @@ impl LimitBook {
         pages.iter_mut().map(|(name, page)| (name.clone(), page.rules.in_force(now))).collect()
     }
 
-    /// The same of one remote, and what it is outside of any window.
-    pub(super) fn of(&self, name: &RemoteName) -> Option<(InForce, Limits)> {
-        let mut pages = self.lock();
-        let rules = &mut pages.get_mut(name)?.rules;
-        Some((rules.in_force(clock::now()), rules.base()))
+    /// The same of one remote.
+    pub(super) fn of(&self, name: &RemoteName) -> Option<InForce> {
+        Some(self.lock().get_mut(name)?.rules.in_force(clock::now()))
     }
 
-    /// Limits that a person sets, and those to keep.
-    pub(super) fn set(&self, name: &RemoteName, limits: Limits, kept: Option<Limits>) {
-        self.change(name, |rules| rules.set(limits, kept, clock::now()));
+    /// What a remote keeps across restarts once this change is persisted, as the ledger has it.
+    pub(super) fn kept_with(&self, name: &RemoteName, change: LimitsChange) -> Option<String> {
+        let named = self.lock().get(name)?.rules.kept_with(change);
+        serde_json::to_string(&Kept { named }).ok()
+    }
+
+    /// What a person changes, over what is in force.
+    pub(super) fn set(&self, name: &RemoteName, change: LimitsChange, persist: bool) {
+        self.change(name, |rules| rules.set(change, persist, clock::now()));
+    }
+
+    /// Back to the configuration.
+    pub(super) fn reset(&self, name: &RemoteName) {
+        self.change(name, Rules::reset);
     }
 
     /// What a reloaded configuration says. What was set live is over, what was persisted stays.
@@ -131,19 +141,35 @@ pub(super) fn key(remote: &RemoteName) -> String {
     format!("limits/{remote}")
 }
 
-/// Limits that were set with `--persist`; they outlive the configuration's.
-fn persisted(ledger: &Ledger, name: &RemoteName) -> Result<Option<Limits>, Error> {
-    let Some(text) = ledger.setting(&key(name))? else { return Ok(None) };
-    let limits = serde_json::from_str(&text);
-    Ok(limits
-        .inspect_err(|error| {
-            tracing::warn!(
-                remote = %name, %error,
-                "the persisted limits cannot be read, and the configuration's are in force: set \
-                 them again with `causeway limits set {name} … --persist`"
-            );
-        })
-        .ok())
+/// What the ledger keeps of a remote. 0.1.0 kept the limits bare, all three of them: it cannot read this
+/// one, says so, and goes by the configuration, where it would take what is not named for unlimited.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    named: LimitsChange,
+}
+
+impl Kept {
+    fn read(text: &str) -> Result<LimitsChange, serde_json::Error> {
+        let kept: serde_json::Value = serde_json::from_str(text)?;
+        if kept.get("named").is_some() {
+            return Self::deserialize(kept).map(|kept| kept.named);
+        }
+        Limits::deserialize(kept).map(LimitsChange::from)
+    }
+}
+
+/// What was set with `--persist`; it outlives the configuration's.
+fn persisted(ledger: &Ledger, name: &RemoteName) -> Result<LimitsChange, Error> {
+    let Some(text) = ledger.setting(&key(name))? else { return Ok(LimitsChange::default()) };
+    let kept = Kept::read(&text).inspect_err(|error| {
+        tracing::warn!(
+            remote = %name, %error,
+            "the persisted limits cannot be read, and the configuration's are in force: set \
+             them again with `causeway limits set {name} … --persist`"
+        );
+    });
+    Ok(kept.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -196,11 +222,31 @@ mod tests {
         let found = tracing::subscriber::with_default(log, || {
             names.each_ref().map(|name| persisted(&ledger, name).expect("readable"))
         });
-        assert_eq!(found, [None, Some(read(7))]);
+        assert_eq!(found, [LimitsChange::default(), read(7).into()], "bare ones are all three");
         let told = std::fs::read_to_string(&path).expect("it was written");
         assert_eq!(told.lines().count(), 1, "{told}");
         for part in ["WARN", "remote=gov", "`causeway limits set gov … --persist`"] {
             assert!(told.contains(part), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_read_as_it_was_named() {
+        let named = LimitsChange {
+            read_bandwidth: Some(None),
+            requests_per_second: Some(Some(7)),
+            ..LimitsChange::default()
+        };
+        let text = serde_json::to_string(&Kept { named }).expect("plain data");
+        assert_eq!(text, r#"{"named":{"read_bandwidth":0,"requests_per_second":7}}"#);
+        assert_eq!(Kept::read(&text).expect("our own"), named);
+        assert!(
+            serde_json::from_str::<Limits>(&text).is_err(),
+            "0.1.0 is not to take it for limits"
+        );
+        for bad in [r#"{"named":{"pace":1}}"#, r#"{"named":7}"#, "7", "", r#"{"named":{},"and":1}"#]
+        {
+            assert!(Kept::read(bad).is_err(), "{bad}");
         }
     }
 
@@ -226,7 +272,7 @@ mod tests {
         let remote = Remote::build(options, Arc::new(NoObserver)).await.expect("legal");
         let pace = Arc::clone(remote.pace());
         let remotes = Arc::new(Remotes::from([(name.clone(), Arc::new(remote))]));
-        let rules = Rules::new(read(1), Schedule::default(), None);
+        let rules = Rules::new(read(1), Schedule::default(), LimitsChange::default());
         let pages = Mutex::new(BTreeMap::from([(name.clone(), Page { rules, in_force: None })]));
         let book = Arc::new(LimitBook { remotes, pages, changed: Notify::new() });
         let following = tokio::spawn({

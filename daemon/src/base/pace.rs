@@ -16,37 +16,11 @@ mod share;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::{Direction, Measure, RateMeter, SharedObserver};
-use crate::model::Bandwidth;
+use super::{Direction, Limits, Measure, RateMeter, SharedObserver};
 use gate::Gate;
 pub use share::Share;
-
-/// Limits of one remote; an absent limit is unlimited.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub read_bandwidth: Option<Bandwidth>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub write_bandwidth: Option<Bandwidth>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub requests_per_second: Option<u32>,
-}
-
-impl Limits {
-    /// These, and where one is absent that of `others`.
-    #[must_use]
-    pub fn or(self, others: Self) -> Self {
-        Self {
-            read_bandwidth: self.read_bandwidth.or(others.read_bandwidth),
-            write_bandwidth: self.write_bandwidth.or(others.write_bandwidth),
-            requests_per_second: self.requests_per_second.or(others.requests_per_second),
-        }
-    }
-}
 
 /// Paces what one job does at one remote, and meters what passes. All jobs' paces of a remote share its
 /// limits.

@@ -10,7 +10,7 @@ use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp as Moment};
 
-use super::Limits;
+use super::{Limits, LimitsChange};
 use crate::model::Timestamp;
 
 /// Days that are looked ahead: a week, and what may begin before it and end after it.
@@ -49,8 +49,8 @@ pub struct Rules {
     /// The configuration's.
     configured: Limits,
     schedule: Schedule,
-    /// Set with `--persist`: in place of the configuration's.
-    persisted: Option<Limits>,
+    /// Set with `--persist`: what it names is in place of the configuration's.
+    kept: LimitsChange,
     /// Set live: over everything, until the schedule next changes something.
     live: Option<(Limits, Option<Timestamp>)>,
 }
@@ -124,25 +124,34 @@ impl Entry {
 
 impl Rules {
     /// Those of the configuration, with what was persisted over them.
-    pub fn new(configured: Limits, schedule: Schedule, persisted: Option<Limits>) -> Self {
-        Self { configured, schedule, persisted, live: None }
+    pub fn new(configured: Limits, schedule: Schedule, kept: LimitsChange) -> Self {
+        Self { configured, schedule, kept, live: None }
     }
 
-    /// Limits that a person sets now: in force until the schedule next changes something. With
-    /// `kept` these take the place of the configuration's.
-    pub fn set(&mut self, limits: Limits, kept: Option<Limits>, now: Timestamp) {
-        self.persisted = kept.or(self.persisted);
+    /// What a person changes now: in force until the schedule next changes something. With `persist` it
+    /// also takes the place of the configuration's.
+    pub fn set(&mut self, change: LimitsChange, persist: bool, now: Timestamp) {
+        let limits = change.apply(self.in_force(now).limits);
+        if persist {
+            self.kept = self.kept_with(change);
+        }
         self.live = Some((limits, self.schedule.at(now).1));
+    }
+
+    /// What is kept once this change is, too.
+    pub fn kept_with(&self, change: LimitsChange) -> LimitsChange {
+        change.over(self.kept)
+    }
+
+    /// Back to the configuration: what was set live and what was persisted are over.
+    pub fn reset(&mut self) {
+        self.kept = LimitsChange::default();
+        self.live = None;
     }
 
     /// Another configuration. What was set live is over, what was persisted stays.
     pub fn reload(&mut self, configured: Limits, schedule: Schedule) {
-        *self = Self::new(configured, schedule, self.persisted);
-    }
-
-    /// The limits outside of any window.
-    pub fn base(&self) -> Limits {
-        self.persisted.unwrap_or(self.configured)
+        *self = Self::new(configured, schedule, self.kept);
     }
 
     /// What is in force at a moment.
@@ -150,11 +159,11 @@ impl Rules {
         if self.live.is_some_and(|(_, until)| until.is_some_and(|until| until <= now)) {
             self.live = None;
         }
-        let base = self.base();
-        let origin = if self.persisted.is_some() { Origin::Persisted } else { Origin::Configured };
+        let base = self.kept.apply(self.configured);
+        let origin = if self.kept.is_none() { Origin::Configured } else { Origin::Persisted };
         if let Some((limits, until)) = self.live {
             // Without a schedule, what was persisted is simply what is in force.
-            let kept = until.is_none() && self.persisted == Some(limits);
+            let kept = until.is_none() && limits == base && !self.kept.is_none();
             let origin = if kept { Origin::Persisted } else { Origin::Live };
             return InForce { limits, paused: false, origin, until };
         }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
-use crate::base::{InForce, Limits};
+use crate::base::{InForce, LimitsChange};
 use crate::ledger;
 use crate::model::{
     Bandwidth, Check, Failure, IfExists, Image, Job, JobId, Live, ObjectAddress, ObjectRef, Policy,
@@ -82,6 +82,17 @@ pub trait Engine: Send + Sync + 'static {
         remote: &RemoteName,
         change: LimitsChange,
         persist: bool,
+        actor: &str,
+    ) -> Result<InForce, LimitsRefused>;
+
+    /// Puts the configuration's limits back in force, with its schedule: what was set at the remote is over,
+    /// also what was persisted.
+    ///
+    /// # Errors
+    /// As [`LimitsRefused`] says; nothing has changed then.
+    async fn reset_limits(
+        &self,
+        remote: &RemoteName,
         actor: &str,
     ) -> Result<InForce, LimitsRefused>;
 
@@ -185,26 +196,6 @@ pub struct RemoteStatus {
     pub throttled: u64,
     /// What is wrong with it now.
     pub problem: Option<String>,
-}
-
-/// A change of some limits: `None` leaves one as it is, `Some(None)` lifts it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LimitsChange {
-    pub read_bandwidth: Option<Option<Bandwidth>>,
-    pub write_bandwidth: Option<Option<Bandwidth>>,
-    pub requests_per_second: Option<Option<u32>>,
-}
-
-impl LimitsChange {
-    /// The limits after this change.
-    #[must_use]
-    pub fn apply(self, limits: Limits) -> Limits {
-        Limits {
-            read_bandwidth: self.read_bandwidth.unwrap_or(limits.read_bandwidth),
-            write_bandwidth: self.write_bandwidth.unwrap_or(limits.write_bandwidth),
-            requests_per_second: self.requests_per_second.unwrap_or(limits.requests_per_second),
-        }
-    }
 }
 
 /// Why limits were not changed.

@@ -14,7 +14,7 @@ use tonic_health::server::HealthReporter;
 use super::access::Admitted;
 use super::convert::{self, Invalid};
 use super::engine::Engine;
-use super::{act, images, submit, watch};
+use super::{act, images, limits, submit, watch};
 use crate::base::{chain, clock};
 use crate::ledger::{Filter, Ledger, Page};
 use crate::model::{Change, Job, JobId, JobState};
@@ -125,7 +125,7 @@ impl Service {
 
     /// A line of the audit log about what is no job, on disk once this returns. It is no reason to refuse what
     /// was done.
-    async fn remark(&self, event: &str, actor: &str, details: &[(&str, String)]) {
+    pub(super) async fn remark(&self, event: &str, actor: &str, details: &[(&str, String)]) {
         let written = match self.ledger.remark(event, actor, details) {
             Ok(()) => self.ledger.flush().await,
             failed => failed,
@@ -155,25 +155,6 @@ impl Service {
                 job.state.as_str()
             ))
         })
-    }
-
-    async fn change_limits(
-        &self,
-        request: v1::SetLimitsRequest,
-        actor: &str,
-    ) -> Result<v1::GetLimitsResponse, Status> {
-        let change = convert::limits_change(&request)?;
-        let remote = request.remote.parse().map_err(|fault| Invalid::new("remote", fault))?;
-        let changed = self.engine.set_limits(&remote, change, request.persist, actor).await;
-        let limits = changed.map_err(|refused| convert::limits_refused(&remote, &refused))?;
-        tracing::info!(%remote, limits = ?limits.limits, actor, persist = request.persist, "limits changed");
-        // What is persisted is a setting, which has its line.
-        if !request.persist {
-            let in_force = serde_json::to_string(&limits.limits).unwrap_or_default();
-            let details = [("remote", remote.to_string()), ("limits", in_force)];
-            self.remark("limits", actor, &details).await;
-        }
-        Ok(v1::GetLimitsResponse { remotes: vec![convert::limits(&remote, limits)] })
     }
 
     async fn daemon_status(&self) -> v1::StatusResponse {
@@ -326,8 +307,7 @@ impl v1::control_server::Control for Service {
         &self,
         request: Request<v1::GetLimitsRequest>,
     ) -> Result<Response<v1::GetLimitsResponse>, Status> {
-        let remotes = convert::remote_limits(&request.get_ref().remote, self.engine.limits())?;
-        Ok(Response::new(v1::GetLimitsResponse { remotes }))
+        limits::show(self, request.get_ref()).map(Response::new)
     }
 
     async fn set_limits(
@@ -335,7 +315,15 @@ impl v1::control_server::Control for Service {
         request: Request<v1::SetLimitsRequest>,
     ) -> Result<Response<v1::GetLimitsResponse>, Status> {
         let Admitted { actor, .. } = admitted(&request)?;
-        self.change_limits(request.into_inner(), &actor).await.map(Response::new)
+        limits::set(self, request.get_ref(), &actor).await.map(Response::new)
+    }
+
+    async fn reset_limits(
+        &self,
+        request: Request<v1::ResetLimitsRequest>,
+    ) -> Result<Response<v1::GetLimitsResponse>, Status> {
+        let Admitted { actor, .. } = admitted(&request)?;
+        limits::reset(self, request.get_ref(), &actor).await.map(Response::new)
     }
 
     async fn get_receipt(

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use causeway_proto::v1;
 use causeway_proto::v1::control_client::ControlClient;
-use causewayd::base::{InForce, Limits, Origin};
+use causewayd::base::{InForce, Limits, LimitsChange, Origin};
 use causewayd::control::{
-    Defaults, DryRun, Engine, EngineStatus, ImagesAsked, LimitsChange, LimitsRefused, ListedPage,
+    Defaults, DryRun, Engine, EngineStatus, ImagesAsked, LimitsRefused, ListedPage,
     Listen, Place, RemoteStatus, Service, Settings, bind,
 };
 use causewayd::ledger::{Ledger, trial};
@@ -249,6 +249,14 @@ impl Engine for Fake {
             *limits
         };
         Ok(in_force(self.with(changed)))
+    }
+
+    async fn reset_limits(
+        &self,
+        remote: &RemoteName,
+        by: &str,
+    ) -> Result<InForce, LimitsRefused> {
+        self.set_limits(remote, Limits::default().into(), false, by).await
     }
 
     fn drain(&self, on: bool) -> u32 {

@@ -27,7 +27,7 @@ use prost::Message;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-const METHODS: [&str; 19] = [
+const METHODS: [&str; 20] = [
     "Submit",
     "SubmitMany",
     "SubmitPrefix",
@@ -47,6 +47,7 @@ const METHODS: [&str; 19] = [
     "ListImages",
     "Status",
     "Drain",
+    "ResetLimits",
 ];
 /// What tonic says by itself, of a message that is no protobuf, and of a call without one.
 const OF_TONIC: [&str; 2] = ["failed to decode", "Missing request message"];

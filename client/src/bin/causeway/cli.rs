@@ -254,6 +254,9 @@ pub enum LimitsCommand {
     /// Change limits of one remote at once; what is not named stays
     #[command(after_help = examples::LIMITS_SET)]
     Set(SetLimits),
+    /// Go back to the configuration's limits of one remote, and to its schedule
+    #[command(after_help = examples::LIMITS_RESET)]
+    Reset { remote: String },
 }
 
 #[derive(Debug, Args)]
@@ -271,7 +274,7 @@ pub struct SetLimits {
     /// A whole number, or `unlimited`
     #[arg(long, value_name = "N", value_parser = values::requests)]
     pub requests_per_second: Option<u32>,
-    /// Keep the change across restarts of the daemon, for the time outside of the schedule's entries
+    /// Keep what is named across restarts of the daemon, for the time outside of the schedule's entries
     #[arg(long)]
     pub persist: bool,
 }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 use crate::base::NoObserver;
+use crate::model::Bandwidth;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;

@@ -17,6 +17,10 @@ fn read(rate: u64) -> Limits {
     Limits { read_bandwidth: Some(Bandwidth(rate)), ..Limits::default() }
 }
 
+fn only_read(rate: u64) -> LimitsChange {
+    LimitsChange { read_bandwidth: Some(Some(Bandwidth(rate))), ..LimitsChange::default() }
+}
+
 fn entry(days: &[Weekday], from: &str, to: &str, zone: &str, rule: Rule) -> Entry {
     Entry {
         days: days.to_vec(),
@@ -34,7 +38,7 @@ fn at(text: &str) -> Timestamp {
 
 fn rules(entries: Vec<Entry>) -> Rules {
     let base = Limits { requests_per_second: Some(9), ..read(1) };
-    Rules::new(base, Schedule::new(entries), None)
+    Rules::new(base, Schedule::new(entries), LimitsChange::default())
 }
 
 fn origin(rules: &mut Rules, moment: &str) -> (Origin, Option<Timestamp>) {
@@ -119,14 +123,14 @@ fn the_first_entry_whose_window_it_is_wins() {
 fn what_is_set_live_holds_until_the_schedule_changes_something() {
     let day = entry(&WEEK, "08:00", "18:00", "UTC", Rule::Pause);
     let mut rules = rules(vec![day]);
-    rules.set(read(5), None, at("2026-11-20T09:00:00Z"));
+    rules.set(read(5).into(), false, at("2026-11-20T09:00:00Z"));
     let live = rules.in_force(at("2026-11-20T17:59:59Z"));
     assert_eq!((live.limits, live.paused, live.origin), (read(5), false, Origin::Live));
     assert_eq!(live.until, Some(at("2026-11-20T18:00:00Z")));
     assert_eq!(rules.in_force(at("2026-11-20T18:00:00Z")).origin, Origin::Configured);
     assert!(rules.in_force(at("2026-11-21T08:00:00Z")).paused, "and does not come back");
 
-    rules.set(read(6), Some(read(6)), at("2026-11-21T09:00:00Z"));
+    rules.set(read(6).into(), true, at("2026-11-21T09:00:00Z"));
     assert_eq!(rules.in_force(at("2026-11-21T09:00:00Z")).origin, Origin::Live);
     let evening = rules.in_force(at("2026-11-21T19:00:00Z"));
     assert_eq!((evening.limits, evening.origin), (read(6), Origin::Persisted));
@@ -137,8 +141,33 @@ fn what_is_set_live_holds_until_the_schedule_changes_something() {
 fn without_a_schedule_what_is_set_stays() {
     let mut rules = rules(vec![]);
     assert_eq!(origin(&mut rules, "2026-11-20T09:00:00Z"), (Origin::Configured, None));
-    rules.set(read(5), None, at("2026-11-20T09:00:00Z"));
+    rules.set(read(5).into(), false, at("2026-11-20T09:00:00Z"));
     assert_eq!(origin(&mut rules, "2036-11-20T09:00:00Z"), (Origin::Live, None));
-    rules.set(read(5), Some(read(5)), at("2026-11-20T09:00:00Z"));
+    rules.set(read(5).into(), true, at("2026-11-20T09:00:00Z"));
     assert_eq!(origin(&mut rules, "2036-11-20T09:00:00Z"), (Origin::Persisted, None));
+}
+
+/// Who persists one limit has not said anything about the others: they stay the file's, also the file's of
+/// tomorrow.
+#[test]
+fn what_is_persisted_is_what_was_named() {
+    let now = at("2026-11-20T09:00:00Z");
+    let requests = |n| Limits { requests_per_second: Some(n), ..read(2) };
+    let mut rules = Rules::new(requests(7), Schedule::default(), LimitsChange::default());
+    rules.set(only_read(5), true, now);
+    assert_eq!(rules.in_force(now).limits, Limits { requests_per_second: Some(7), ..read(5) });
+    rules.reload(requests(8), Schedule::default());
+    let reloaded = rules.in_force(now);
+    assert_eq!(reloaded.limits, Limits { requests_per_second: Some(8), ..read(5) });
+    assert_eq!(reloaded.origin, Origin::Persisted);
+
+    let lifted = LimitsChange { requests_per_second: Some(None), ..LimitsChange::default() };
+    rules.set(lifted, true, now);
+    rules.reload(requests(9), Schedule::default());
+    assert_eq!(rules.in_force(now).limits, read(5), "the first is kept, and lifted is not absent");
+
+    rules.set(only_read(6), false, now);
+    rules.reset();
+    let reset = rules.in_force(now);
+    assert_eq!((reset.limits, reset.origin), (requests(9), Origin::Configured));
 }

@@ -1,6 +1,7 @@
 //! Limits by the clock, as the file says them.
 
 use super::*;
+use crate::base::LimitsChange;
 
 #[test]
 fn a_schedule_says_when_which_limits_hold() {
@@ -23,7 +24,7 @@ fn a_schedule_says_when_which_limits_hold() {
         paused = true
         "#,
     );
-    let mut rules = Rules::new(remote.limits, remote.schedule, None);
+    let mut rules = Rules::new(remote.limits, remote.schedule, LimitsChange::default());
     let mut at = |text: &str| {
         let moment: jiff::Timestamp = text.parse().expect("a moment");
         rules.in_force(Timestamp(moment.as_millisecond().try_into().expect("after 1970")))

@@ -48,7 +48,7 @@ const PUBLIC: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection."];
 
 /// A preflight and a listing of images change nothing here, but they ask the remotes with the daemon's
 /// credentials, as a submission does.
-const METHODS: [(&str, Role); 19] = [
+const METHODS: [(&str, Role); 20] = [
     ("Submit", Role::Operator),
     ("SubmitMany", Role::Operator),
     ("SubmitPrefix", Role::Operator),
@@ -62,6 +62,7 @@ const METHODS: [(&str, Role); 19] = [
     ("Reprioritize", Role::Operator),
     ("GetLimits", Role::Viewer),
     ("SetLimits", Role::Admin),
+    ("ResetLimits", Role::Admin),
     ("GetReceipt", Role::Viewer),
     ("RollbackAlias", Role::Operator),
     ("Preflight", Role::Operator),

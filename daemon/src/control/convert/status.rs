@@ -3,10 +3,11 @@
 use causeway_proto::v1;
 
 use super::{Invalid, timestamp, words};
-use crate::base::{InForce, Origin};
-use crate::control::engine::{LimitsChange, RemoteStatus};
+use crate::base::limits::Named;
+use crate::base::{InForce, LimitsChange, Origin};
+use crate::control::engine::RemoteStatus;
 use crate::ledger::Counts;
-use crate::model::{Bandwidth, JobState, RemoteName};
+use crate::model::{JobState, RemoteName};
 use crate::notify;
 
 /// The number of jobs in every state, in the order of the contract.
@@ -106,13 +107,12 @@ pub fn remote_limits(
 /// # Errors
 /// Where it asks for none.
 pub fn limits_change(request: &v1::SetLimitsRequest) -> Result<LimitsChange, Invalid> {
-    let bandwidth = |rate: u64| (rate > 0).then_some(Bandwidth(rate));
-    let change = LimitsChange {
-        read_bandwidth: request.read_bandwidth.map(bandwidth),
-        write_bandwidth: request.write_bandwidth.map(bandwidth),
-        requests_per_second: request.requests_per_second.map(|n| (n > 0).then_some(n)),
-    };
-    if change == LimitsChange::default() {
+    let change = LimitsChange::from(Named {
+        read_bandwidth: request.read_bandwidth,
+        write_bandwidth: request.write_bandwidth,
+        requests_per_second: request.requests_per_second,
+    });
+    if change.is_none() {
         return Err(Invalid::new(
             "limits",
             "none is named: give read_bandwidth, write_bandwidth or requests_per_second, \
@@ -126,6 +126,7 @@ pub fn limits_change(request: &v1::SetLimitsRequest) -> Result<LimitsChange, Inv
 mod tests {
     use super::*;
     use crate::base::Limits;
+    use crate::model::Bandwidth;
 
     fn request() -> v1::SetLimitsRequest {
         v1::SetLimitsRequest { remote: "com".to_owned(), ..Default::default() }

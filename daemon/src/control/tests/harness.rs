@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::base::Room;
-use crate::base::{InForce, Limits, NoObserver, Origin};
+use crate::base::{InForce, Limits, LimitsChange, NoObserver, Origin};
 use crate::control::*;
 use crate::ledger::Ledger;
 use crate::model::{
@@ -204,6 +204,10 @@ impl Engine for Fake {
         told.limits = change.apply(told.limits);
         told.persisted = persist;
         Ok(in_force(told.limits))
+    }
+
+    async fn reset_limits(&self, remote: &RemoteName, by: &str) -> Result<InForce, LimitsRefused> {
+        self.set_limits(remote, Limits::default().into(), false, by).await
     }
 
     fn drain(&self, on: bool) -> u32 {

@@ -178,7 +178,15 @@ async fn limits_are_changed_one_by_one() {
     let one = v1::GetLimitsRequest { remote: "com".to_owned() };
     assert_eq!(daemon.client.get_limits(one).await.expect("one").into_inner().remotes, [expected]);
 
+    let reset = v1::ResetLimitsRequest { remote: "com".to_owned() };
+    let answer = daemon.client.reset_limits(reset).await.expect("a remote").into_inner();
+    assert_eq!(answer.remotes.len(), 1);
+    assert_eq!(daemon.engine.told().limits, Limits::default());
+
     for remote in ["mars", "Not A Name"] {
+        let reset = v1::ResetLimitsRequest { remote: remote.to_owned() };
+        let refused = daemon.client.reset_limits(reset).await.expect_err("no such remote");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
         let change = v1::SetLimitsRequest { remote: remote.to_owned(), ..change.clone() };
         let refused = daemon.client.set_limits(change).await.expect_err("no such remote");
         assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");

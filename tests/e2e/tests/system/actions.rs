@@ -294,7 +294,15 @@ async fn limits_are_changed_live_and_kept() -> Result<()> {
     let daemon = world.start().await?;
     let limits = world.causeway(&["--output", "json", "limits"]).await?.expect_code(0)?.lines()?;
     let gov = limits.iter().find(|limits| limits["remote"] == "gov").context("gov")?;
-    ensure!(gov["write_bandwidth"] == 8 << 20, "{gov}");
+    ensure!(gov["write_bandwidth"] == 8 << 20 && gov["origin"] == "persisted", "{gov}");
+    let before = world.causeway(&["--output", "json", "limits", "reset", "gov"]).await?;
+    daemon.stop(LogCheck::Clean).await?;
+    let daemon = world.start().await?;
+    let after = world.causeway(&["--output", "json", "limits", "show", "gov"]).await?;
+    for limits in [before, after] {
+        let gov = &limits.expect_code(0)?.lines()?[0];
+        ensure!(gov["write_bandwidth"].is_null() && gov["origin"] == "configured", "{gov}");
+    }
     daemon.stop(LogCheck::Clean).await
 }
 

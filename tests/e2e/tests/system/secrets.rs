@@ -151,6 +151,7 @@ async fn every_command(world: &World, jobs: &[String], marks: &Marks) -> Result<
         vec!["status"],
         vec!["limits"],
         vec!["limits", "set", "gov", "--write-bandwidth", "1GiB/s", "--persist"],
+        vec!["limits", "reset", "gov"],
         vec!["preflight", remote[0], remote[1]],
         vec!["preflight", "restore", "gov:landing/ami-0123456789abcdef0.bin", "--name", "x"],
         vec!["submit", remote[0], remote[1], "--dry-run"],

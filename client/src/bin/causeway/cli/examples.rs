@@ -163,7 +163,8 @@ pub const LIMITS: &str = "\
 Examples:
   causeway limits
   causeway limits show gov
-  causeway limits set gov --write-bandwidth 600MiB/s --persist";
+  causeway limits set gov --write-bandwidth 600MiB/s --persist
+  causeway limits reset gov";
 
 pub const LIMITS_SET: &str = "\
 Examples:
@@ -173,7 +174,14 @@ Examples:
 
 What is set holds at once, over the schedule, until the schedule next changes something: it also
 ends a pause. Without a schedule it holds until the daemon restarts or reloads. With --persist it
-also takes the place of the configuration's limits, outside of the schedule's entries, for good.";
+also takes the place of the same limits of the configuration, outside of the schedule's entries,
+until `causeway limits reset`.";
+
+pub const LIMITS_RESET: &str = "\
+Examples:
+  causeway limits reset gov
+
+What was set is over, with --persist or without: the configuration's limits and its schedule hold.";
 
 pub const RECEIPT: &str = "\
 Examples:

@@ -227,6 +227,11 @@ fn limits_are_rates_or_unlimited() {
     assert_eq!(both.requests_per_second, Some(0));
     assert_eq!(set(&["--persist"]).err(), Some(ErrorKind::MissingRequiredArgument));
     assert!(set(&["--write-bandwidth", "0MiB/s"]).is_err());
+    assert!(matches!(
+        parse(&["limits", "reset", "gov"]),
+        Ok(Command::Limits(Limits { command: Some(LimitsCommand::Reset { .. }) }))
+    ));
+    assert_eq!(parse(&["limits", "reset"]).err(), Some(ErrorKind::MissingRequiredArgument));
     assert!(matches!(parse(&["limits"]), Ok(Command::Limits(Limits { command: None }))));
 }
 

@@ -118,6 +118,7 @@ pub async fn limits(client: &Client, out: &mut Out, arguments: &Limits) -> anyho
         None => client.limits(None).await?,
         Some(LimitsCommand::Show { remote }) => client.limits(remote.as_deref()).await?,
         Some(LimitsCommand::Set(set)) => client.set_limits(change(set)).await?,
+        Some(LimitsCommand::Reset { remote }) => client.reset_limits(remote).await?,
     };
     print_limits(out, &limits)?;
     if let Some(LimitsCommand::Set(SetLimits { persist, .. })) = &arguments.command {
