@@ -22,7 +22,7 @@ use super::flush::{Flusher, Ticket};
 use super::notices::Notices;
 use super::seal::Counted;
 use super::store::{self, Store, Table, Writes};
-use super::waiting::Waiting;
+use super::waiting::{self, Waiting};
 use super::{Counts, Error, Tuning, key, record, space};
 use crate::model::{Job, JobId, JobState, Timestamp, TransferState};
 
@@ -56,7 +56,7 @@ impl Draft {
                 self.writes.remove(Table::Queue, &old);
             }
             if let Some(new) = new {
-                self.writes.put(Table::Queue, &new, Vec::new());
+                self.writes.put(Table::Queue, &new, waiting::row(after));
             }
         }
         self.waits = (before.and_then(Job::queued_since), after.queued_since());

@@ -45,7 +45,7 @@ fn is_sealed(table: Table) -> bool {
     }
 }
 
-/// The keys alone are what an index holds.
+/// An index has no records: its keys, and a row of the queue a moment, are all that it holds.
 fn has_records(table: Table) -> bool {
     !matches!(table, Table::States | Table::Queue)
 }
@@ -146,10 +146,7 @@ fn sum_of(store: &Store, table: Table, range: Range) -> Result<Found, Error> {
         let (key, value) = item.map_err(Error::Storage)?;
         let Counted { states, waiting } = &mut found.counted;
         if has_records(table) {
-            let payload = record::proven(&value, || format!("{} of {table:?}", hex::encode(&key)))?;
-            if table == Table::Jobs {
-                waiting.take_record(payload);
-            }
+            record::proven(&value, || format!("{} of {table:?}", hex::encode(&key)))?;
         }
         if table == Table::States
             && let Some((state, _)) = key::stated_job(&key)
@@ -157,7 +154,7 @@ fn sum_of(store: &Store, table: Table, range: Range) -> Result<Found, Error> {
             states[state as usize] += 1;
         }
         if table == Table::Queue {
-            waiting.take_row(&key);
+            waiting.take_row(&key, &value);
         }
         found.sum ^= of(table, &key, Some(&value));
     }

@@ -2,7 +2,7 @@
 //!
 //! The queue's own order is another: by lane, priority and submission. An index by the moment of coming in
 //! would be written with every job; this is asked for once a scrape, to the second, so it is counted in
-//! memory, and made again at start while every record is read anyway.
+//! memory, and made again at start while every row is read anyway.
 //!
 //! # Invariants
 //! - It grows with the seconds in which somebody came who still waits, not with the jobs.
@@ -10,30 +10,21 @@
 //!   after a change knows what to take out and what to put in.
 
 use std::collections::BTreeMap;
-
-use serde::Deserialize;
+use std::collections::btree_map::Entry;
 
 use super::key;
-use crate::model::{JobState, Timestamp};
+use crate::model::{Job, Timestamp};
 
 const MILLIS: u64 = 1000;
-/// How a record's JSON names the moment, which is the last of its fields. Within a text the quotes would
-/// be escaped.
-const FIELD: &[u8] = b",\"queued_at\":";
-/// The longest number, and the brace that closes the record.
-const NUMBER_BYTES: usize = 20 + 1;
 
-/// How many there are of each second since 1970. While it is being made, some may be below zero.
+/// How many there are of each second since 1970 that has any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Waiting(BTreeMap<u64, i64>);
+pub(super) struct Waiting(BTreeMap<u64, u64>);
 
-/// What of a job's record says since when it waits.
-#[derive(Deserialize)]
-struct Queued {
-    state: JobState,
-    submitted_at: Timestamp,
-    #[serde(default)]
-    queued_at: Option<Timestamp>,
+/// What a job's row of the queue says besides its key: when it came back into it. Nothing where it has been
+/// there since its submission, which is in the key.
+pub(super) fn row(job: &Job) -> Vec<u8> {
+    job.queued_at.map(|at| at.0.to_be_bytes().to_vec()).unwrap_or_default()
 }
 
 impl Waiting {
@@ -42,57 +33,39 @@ impl Waiting {
         if before == after {
             return;
         }
-        for (at, many) in [(before, -1), (after, 1)] {
-            if let Some(at) = at {
-                self.count(at.0 / MILLIS, many);
+        if let Some(Timestamp(before)) = before
+            && let Entry::Occupied(mut counted) = self.0.entry(before / MILLIS)
+        {
+            *counted.get_mut() -= 1;
+            if *counted.get() == 0 {
+                counted.remove();
             }
         }
+        if let Some(Timestamp(after)) = after {
+            *self.0.entry(after / MILLIS).or_default() += 1;
+        }
     }
 
-    /// Takes a row of the queue, as if its job had been there since it was submitted.
-    pub(super) fn take_row(&mut self, key: &[u8]) {
-        self.change(None, key::submitted_at(key));
-    }
-
-    /// Takes the record of any job, whose row of the queue is taken as well: one that came back has waited
-    /// since then.
-    pub(super) fn take_record(&mut self, payload: &[u8]) {
-        let tail = payload.len().saturating_sub(FIELD.len() + NUMBER_BYTES);
-        if !payload[tail..].windows(FIELD.len()).any(|found| found == FIELD) {
-            return;
-        }
-        // One that this version cannot read is told when it is asked for.
-        let Ok(job) = serde_json::from_slice::<Queued>(payload) else { return };
-        if job.state == JobState::Queued && job.queued_at.is_some() {
-            self.change(Some(job.submitted_at), job.queued_at);
-        }
+    /// Takes a row of the queue.
+    pub(super) fn take_row(&mut self, key: &[u8], value: &[u8]) {
+        let since = key::number(value).map(Timestamp);
+        self.change(None, since.or_else(|| key::submitted_at(key)));
     }
 
     /// Takes what another has counted.
     pub(super) fn add(&mut self, more: &Self) {
-        more.0.iter().for_each(|(second, many)| self.count(*second, *many));
+        more.0.iter().for_each(|(second, many)| *self.0.entry(*second).or_default() += many);
     }
 
     /// The second in which the one came that has waited longest.
     pub(super) fn oldest(&self) -> Option<Timestamp> {
-        let (second, _) = self.0.iter().find(|(_, many)| **many > 0)?;
-        Some(Timestamp(second * MILLIS))
-    }
-
-    fn count(&mut self, second: u64, many: i64) {
-        let counted = self.0.entry(second).or_default();
-        *counted += many;
-        if *counted == 0 {
-            self.0.remove(&second);
-        }
+        self.0.keys().next().map(|second| Timestamp(second * MILLIS))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::record;
-    use crate::model::Job;
 
     fn at(second: u64) -> Option<Timestamp> {
         Some(Timestamp(second * MILLIS))
@@ -113,51 +86,21 @@ mod tests {
         assert_eq!(waiting, Waiting::default(), "nothing is left of those that went");
     }
 
-    /// The rows and the records are read by several threads, in any order.
+    /// Threads read the rows, each some of them.
     #[test]
-    fn what_threads_counted_apart_is_one() {
+    fn a_row_waits_since_its_submission_or_since_it_came_back() {
         let mut job = crate::ledger::tests::job_of(at(1).expect("a moment"));
-        let row = key::queue(&job).expect("queued");
-        job.queued_at = Some(Timestamp(u64::MAX));
-        let (mut rows, mut records) = (Waiting::default(), Waiting::default());
-        rows.take_row(&row);
-        records.take_record(&payload(&job));
-        for (mut first, then) in [(rows.clone(), &records), (records.clone(), &rows)] {
-            first.add(then);
-            assert_eq!(first.oldest(), at(u64::MAX / MILLIS));
-        }
-        assert_eq!((rows.oldest(), records.oldest()), (at(1), at(u64::MAX / MILLIS)));
-    }
-
-    fn payload(job: &Job) -> Vec<u8> {
-        let record = record::encode(job, String::new).expect("plain data");
-        record[record::HEAD_BYTES..].to_vec()
-    }
-
-    /// Found by its end: a field after it, or none before it, would hide it.
-    #[test]
-    fn only_a_record_that_names_the_moment_as_its_own_moves_its_job() {
-        let mut job = crate::ledger::tests::job_of(Timestamp(5));
-        job.labels.insert("queued_at".into(), ",\"queued_at\":7}".into());
-        job.actor = ",\"queued_at\":7}".into();
-        let moved = |job: &Job| {
+        let key = key::queue(&job).expect("queued");
+        let mut all = Waiting::default();
+        for (came_back, since) in [(at(7), at(7)), (None, at(1))] {
+            job.queued_at = came_back;
             let mut waiting = Waiting::default();
-            waiting.take_record(&payload(job));
-            waiting != Waiting::default()
-        };
-        assert!(!moved(&job));
-        for at in [1_000, 1_700_000_000_000, u64::MAX] {
-            job.queued_at = Some(Timestamp(at));
-            assert!(moved(&job), "{at}");
+            waiting.take_row(&key, &row(&job));
+            assert_eq!((waiting.oldest(), job.queued_since()), (since, since));
+            all.add(&waiting);
+            assert_eq!(all.oldest(), since);
         }
-        job.warnings.push("a".repeat(900));
-        assert!(moved(&job));
-        job.state = JobState::Paused;
-        assert!(!moved(&job), "it is not in the queue");
-        for payload in [&b""[..], b"}", FIELD, b"{,\"queued_at\":1}"] {
-            let mut waiting = Waiting::default();
-            waiting.take_record(payload);
-            assert_eq!(waiting, Waiting::default());
-        }
+        all.take_row(b"no key", b"");
+        assert_eq!(all.0.len(), 2);
     }
 }

@@ -258,7 +258,6 @@ pub struct Job {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_revision: Option<u64>,
     /// When it came back into the queue; `None` where it is not there, or has been since its submission.
-    /// The last field, by which the ledger finds at start who has it without reading whole records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued_at: Option<Timestamp>,
 }
