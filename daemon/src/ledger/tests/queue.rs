@@ -108,7 +108,7 @@ async fn a_renewed_lease_keeps_its_token_and_makes_no_event() {
     let lease = |token| Lease {
         owner: ledger.instance().into(),
         token,
-        expires_at: crate::model::Timestamp(u64::MAX),
+        expires_at: Timestamp(u64::MAX),
     };
     let renewed = ledger.apply(id, token, Change::Renew(lease(token))).await.expect("leased");
     assert_eq!(renewed.lease, Some(lease(token)));
