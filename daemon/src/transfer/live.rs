@@ -51,6 +51,8 @@ struct LastMoved {
 #[derive(Debug)]
 struct Active {
     attempt: u32,
+    /// The length of the part.
+    len: u64,
     bytes: Arc<AtomicU64>,
     outpaced: Arc<Notify>,
 }
@@ -131,24 +133,29 @@ impl LiveTransfer {
         self.lock().trouble = Some((self.meter.total(), failure));
     }
 
-    pub(super) fn part(&self, number: PartNumber, attempt: u32) -> PartUnderWay<'_> {
-        let bytes = Arc::new(AtomicU64::new(0));
-        let outpaced = Arc::new(Notify::new());
-        let active = Active { attempt, bytes: Arc::clone(&bytes), outpaced: Arc::clone(&outpaced) };
+    /// Begins try `attempt` of a part of `len` bytes.
+    pub(super) fn part(&self, number: PartNumber, attempt: u32, len: u64) -> PartUnderWay<'_> {
+        let (bytes, outpaced) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
+        let (counter, told) = (Arc::clone(&bytes), Arc::clone(&outpaced));
+        let active = Active { attempt, len, bytes: counter, outpaced: told };
         self.lock().parts.insert(number, active);
         PartUnderWay { live: self, number, began: Instant::now(), bytes, outpaced }
     }
 
     /// Tells the parts that are much slower than their peers. Where a limit holds the transfer back,
-    /// no connection is to blame.
+    /// no connection is to blame. A part that is all sent moves no byte and waits for its answer:
+    /// whoever gave it up would throw away what the target is about to acknowledge.
     pub(super) fn compare_parts(&self) {
         let mut state = self.lock();
         let State { parts, peers, paces, .. } = &mut *state;
-        let active = parts.iter().map(|(n, p)| (*n, p.attempt, p.bytes.load(Ordering::Relaxed)));
         if paces.iter().any(|pace| pace.is_waiting()) {
-            *peers = Peers::default();
+            peers.forget_rates();
             return;
         }
+        let active = parts.iter().filter_map(|(number, part)| {
+            let bytes = part.bytes.load(Ordering::Relaxed);
+            (bytes < part.len).then_some((*number, part.attempt, bytes))
+        });
         for number in peers.look(active, Instant::now()) {
             if let Some(part) = parts.get(&number) {
                 part.outpaced.notify_one();
@@ -246,7 +253,64 @@ impl Default for LastMoved {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
+    use crate::base::{Direction, Limits, NoObserver};
+    use crate::model::Bandwidth;
+
+    const LEN: u64 = 1 << 30;
+
+    /// Six tries of parts of [`LEN`] bytes: four that run, one that stands still in the middle, and one
+    /// that is all sent.
+    fn six(live: &LiveTransfer) -> Vec<PartUnderWay<'_>> {
+        let numbers = (1..=6).filter_map(PartNumber::new);
+        let parts: Vec<_> = numbers.map(|number| live.part(number, 1, LEN)).collect();
+        parts[4].counter().store(LEN / 2, Ordering::Relaxed);
+        parts[5].counter().store(LEN, Ordering::Relaxed);
+        parts
+    }
+
+    /// Which of `parts`, counted from 0, were told within `looks` looks.
+    fn told(live: &LiveTransfer, parts: &[PartUnderWay<'_>], looks: usize) -> Vec<usize> {
+        for _ in 0..looks {
+            for part in &parts[..4] {
+                part.bytes.fetch_add(1000, Ordering::Relaxed);
+            }
+            live.compare_parts();
+        }
+        let is_told = |at: &usize| parts[*at].outpaced().now_or_never().is_some();
+        (0..parts.len()).filter(is_told).collect()
+    }
+
+    /// A server may take its time for its answer: to send all of it again makes it no faster.
+    #[tokio::test]
+    async fn a_part_that_waits_for_its_answer_is_not_outpaced() {
+        let live = LiveTransfer::new(vec![]);
+        let parts = six(&live);
+        assert_eq!(told(&live, &parts, 30), [4]);
+    }
+
+    /// What was measured beside a limit says nothing; how often a part was given up still counts.
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_that_bites_now_and_then_gives_no_part_another_chance_to_be_given_up() {
+        let pace = Pace::new("gov", Limits::default(), Arc::new(NoObserver));
+        let live = LiveTransfer::new(vec![Arc::clone(&pace)]);
+        let parts = six(&live);
+        let mut given_up = 0;
+        for _ in 0..4 {
+            given_up += told(&live, &parts, 5).len();
+            pace.set(Limits { write_bandwidth: Some(Bandwidth(1)), ..Limits::default() });
+            let mut held = Box::pin(pace.bytes(Direction::Write, 1000));
+            assert!(held.as_mut().now_or_never().is_none() && pace.is_waiting());
+            assert!(told(&live, &parts, 5).is_empty(), "a limit is no fault of a connection");
+            drop(held);
+            pace.set(Limits::default());
+            // So long does a job count as held back.
+            tokio::time::advance(Duration::from_secs(2)).await;
+        }
+        assert_eq!(given_up, 2);
+    }
 
     #[tokio::test]
     async fn figures_come_and_go_with_their_parts_and_waits() {
@@ -254,7 +318,7 @@ mod tests {
         live.acknowledge(10);
         {
             let number = PartNumber::new(3).expect("legal");
-            let part = live.part(number, 2);
+            let part = live.part(number, 2, 100);
             part.counter().fetch_add(5, Ordering::Relaxed);
             let _retry = live.wait(WaitReason::Retry, "one part".into());
             let seen = live.snapshot();

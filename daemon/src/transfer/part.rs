@@ -115,7 +115,7 @@ impl Transfer {
         attempt: u32,
     ) -> (u64, Result<(PartDigest, PartAck), Miss>) {
         let began = Instant::now();
-        let under_way = self.live.part(work.number, attempt);
+        let under_way = self.live.part(work.number, attempt, work.range.len);
         let trace = Trace::new(work.source.size, work.range, under_way.counter());
         let reader = Reader::new(
             self,

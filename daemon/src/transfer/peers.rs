@@ -55,6 +55,13 @@ impl Peers {
         }
     }
 
+    /// Forgets how fast anybody was: a limit held the transfer back. How often a part was given up
+    /// stays.
+    pub(super) fn forget_rates(&mut self) {
+        self.tracks.clear();
+        self.ended.clear();
+    }
+
     /// Compares the parts in flight, told as number, attempt and bytes of that attempt: which are to
     /// be given up. To be called every [`LOOK_EVERY`].
     pub(super) fn look(
@@ -160,6 +167,17 @@ mod tests {
     fn a_part_is_given_up_twice_at_most() {
         let slow = given_up(&mut Peers::default(), &[100, 100, 100, 100, 1], 100);
         assert_eq!(slow, [part(5), part(5)]);
+    }
+
+    #[test]
+    fn rates_that_are_forgotten_bring_no_third_chance() {
+        let mut peers = Peers::default();
+        let slow = (0..4).flat_map(|_| {
+            let slow = given_up(&mut peers, &[100, 100, 100, 100, 1], 5);
+            peers.forget_rates();
+            slow
+        });
+        assert_eq!(slow.collect::<Vec<_>>(), [part(5), part(5)]);
     }
 
     #[test]
