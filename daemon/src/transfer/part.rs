@@ -103,9 +103,25 @@ impl Transfer {
             }
             match budget.spend(failure.class) {
                 Some(pause) => self.pause(side, &failure, pause).await?,
-                None => return Err(miss.into_fault(side, failure)),
+                None => return Err(self.given_up(miss, side, failure, &work.upload).await),
             }
         }
+    }
+
+    /// What the part ends with when no try is left. Servers exist that break the connection off instead of
+    /// saying that the upload is gone: it is asked for before the link is blamed.
+    async fn given_up(&self, miss: Miss, side: Side, failure: Failure, upload: &UploadId) -> Fault {
+        let broke_off = failure.class == FailureClass::Transient
+            && matches!(miss, Miss::Write(_) | Miss::Stalled(_));
+        if broke_off && self.target.habits().lists_parts {
+            match self.stop.or_now(self.target.list_parts(upload)).await {
+                Ok(Ok(None)) => return self.upload_is_gone(),
+                // Without an answer nothing speaks against the link.
+                Ok(Ok(Some(_)) | Err(_)) => {}
+                Err(stopped) => return stopped,
+            }
+        }
+        miss.into_fault(side, failure)
     }
 
     /// One try: the bytes that went out, and what came of them.
@@ -291,3 +307,6 @@ impl Drop for InFlight {
         self.change(-1);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -125,7 +125,7 @@ impl Transfer {
         Ok(Standing { done, found: listed })
     }
 
-    fn upload_is_gone(&self) -> Fault {
+    pub(super) fn upload_is_gone(&self) -> Fault {
         let reason = "the multipart upload is gone from the target";
         let remedy = "check the bucket's AbortIncompleteMultipartUpload rule";
         let failure = Failure::new(FailureClass::Transient, reason, remedy)
