@@ -10,6 +10,8 @@
 //! # Invariants
 //! - The line is by priority, then by age; a priority that changes counts at once.
 //! - A place in the line, and what is counted, is given back when it is dropped.
+//! - One that EC2 refused is woken by what is given back in its own line after that, and by nothing else:
+//!   neither by itself, nor by another line that is refused as well.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -66,8 +68,6 @@ pub struct Quotas(Arc<Shared>);
 struct Shared {
     limits: BTreeMap<RemoteName, Limits>,
     lines: Mutex<BTreeMap<Place, Line>>,
-    /// Something changed in some line.
-    changed: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +77,10 @@ struct Line {
     begun: BTreeMap<JobId, (String, u64)>,
     /// What others have in progress, as it was seen last: EC2's name for it, and its size in GiB.
     others: BTreeMap<String, u64>,
+    /// Somebody came, left, or gave something back.
+    changed: watch::Sender<()>,
+    /// Something that was counted was given back.
+    ended: watch::Sender<()>,
 }
 
 impl Line {
@@ -116,8 +120,7 @@ pub struct Begun {
 impl Quotas {
     /// Quotas of these remotes.
     pub fn new(limits: BTreeMap<RemoteName, Limits>) -> Self {
-        let (lines, changed) = (Mutex::default(), watch::Sender::new(()));
-        Self(Arc::new(Shared { limits, lines, changed }))
+        Self(Arc::new(Shared { limits, lines: Mutex::default() }))
     }
 
     /// The limits of a remote; `None` where there is no such remote.
@@ -128,8 +131,12 @@ impl Quotas {
     /// Joins the line.
     pub fn wait(&self, remote: &RemoteName, kind: Kind, job: JobId, share: &Arc<Share>) -> Waiting {
         let place = (remote.clone(), kind);
-        self.lock().entry(place.clone()).or_default().waiting.insert(job, Arc::clone(share));
-        self.0.changed.send_replace(());
+        {
+            let mut lines = self.lock();
+            let line = lines.entry(place.clone()).or_default();
+            line.waiting.insert(job, Arc::clone(share));
+            line.changed.send_replace(());
+        }
         Waiting { quotas: self.clone(), place, job }
     }
 
@@ -188,9 +195,18 @@ impl Waiting {
         self.quotas.lock().get(&self.place).map(Line::used).unwrap_or_default()
     }
 
-    /// Tells that something has changed in some line, from now on.
+    /// Tells that something has changed in this line, from now on.
     pub fn changes(&self) -> watch::Receiver<()> {
-        self.quotas.0.changed.subscribe()
+        self.quotas.lock().entry(self.place.clone()).or_default().changed.subscribe()
+    }
+
+    /// EC2 refused what was counted as `begun`: that it is not counted is no reason to ask again. Completes
+    /// once something else was given back in this line.
+    pub async fn refused(&self, begun: Begun) {
+        drop(begun);
+        let mut ended = self.quotas.lock().entry(self.place.clone()).or_default().ended.subscribe();
+        // The line, and with it the sender, is there for as long as this one waits.
+        let _ = ended.changed().await;
     }
 }
 
@@ -198,8 +214,8 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(line) = self.quotas.lock().get_mut(&self.place) {
             line.waiting.remove(&self.job);
+            line.changed.send_replace(());
         }
-        self.quotas.0.changed.send_replace(());
     }
 }
 
@@ -207,13 +223,17 @@ impl Drop for Begun {
     fn drop(&mut self) {
         if let Some(line) = self.quotas.lock().get_mut(&self.place) {
             line.begun.remove(&self.job);
+            line.changed.send_replace(());
+            line.ended.send_replace(());
         }
-        self.quotas.0.changed.send_replace(());
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
     use super::*;
     use crate::model::Timestamp;
 
@@ -260,5 +280,42 @@ mod tests {
         assert_eq!(quotas.used(), [(com, Kind::Store, 600)]);
         assert!(waiting.unknown(&[]).is_empty());
         assert_eq!(waiting.used(), 0, "theirs has ended");
+    }
+
+    /// EC2 refuses every request of this line: asks as a worker does, and counts. A worker looks now and then
+    /// though nothing was heard; this one does not.
+    async fn ask_in_vain(quotas: Quotas, remote: RemoteName, number: u128, asked: Arc<AtomicU32>) {
+        let turn = quotas.wait(&remote, Kind::Store, id(number), &Share::new(0));
+        loop {
+            let begun = quotas.begin(&remote, Kind::Store, id(number), ("", 1));
+            asked.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            turn.refused(begun).await;
+        }
+    }
+
+    /// Each gives back what EC2 refused, which is no news to anybody: they would ask for hours as fast as EC2
+    /// answers.
+    #[tokio::test(start_paused = true)]
+    async fn lines_that_are_refused_do_not_wake_each_other_nor_themselves() {
+        let (quotas, com) = quotas();
+        let gov: RemoteName = "gov".parse().expect("legal");
+        let held = quotas.begin(&com, Kind::Store, id(9), ("ami-9", 300));
+        let asked = [Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0))];
+        let count = || [0, 1].map(|line: usize| asked[line].load(Ordering::Relaxed));
+        let workers = [
+            tokio::spawn(ask_in_vain(quotas.clone(), com.clone(), 1, Arc::clone(&asked[0]))),
+            tokio::spawn(ask_in_vain(quotas.clone(), gov, 2, Arc::clone(&asked[1]))),
+        ];
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        assert_eq!(count(), [1, 1]);
+        drop(quotas.wait(&com, Kind::Store, id(3), &Share::new(0)));
+        drop(quotas.begin(&com, Kind::Restore, id(4), ("", 1)));
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        assert_eq!(count(), [1, 1], "who comes and goes makes no room, nor does another kind");
+        drop(held);
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        assert_eq!(count(), [2, 1], "there is room in the one line");
+        workers.iter().for_each(|worker| worker.abort());
     }
 }

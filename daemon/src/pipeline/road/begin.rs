@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use super::super::quota::{Begun, Kind, Waiting};
 use super::Road;
 use crate::image::{self, Images};
@@ -57,10 +55,8 @@ impl Road<'_> {
         loop {
             match self.handle.stop.or_now(ask()).await? {
                 Err(image::Error::Quota(told)) => {
-                    // That this one is not counted is a change too, and no reason to ask at once.
-                    drop(begun);
                     let detail = format!("{}: {}", task.remote(), told.reason());
-                    self.pause_for_quota(turn.changes(), detail).await?;
+                    self.pause_for_quota(turn.refused(begun), detail).await?;
                     self.wait_for_room(task, &turn).await?;
                     begun = self.count(task);
                 }
@@ -79,7 +75,7 @@ impl Road<'_> {
         };
         loop {
             // From before the look on: what ends while this looks is not missed.
-            let changes = turn.changes();
+            let mut changes = turn.changes();
             let mut detail = format!("others are to be {kind} at {remote} before this one");
             if turn.is_head() {
                 self.see_others(task, turn).await?;
@@ -90,7 +86,7 @@ impl Road<'_> {
                 detail =
                     format!("{used} GB are being {kind} at {remote}, and its quota is {limit}");
             }
-            self.pause_for_quota(changes, detail).await?;
+            self.pause_for_quota(changes.changed(), detail).await?;
         }
     }
 
@@ -114,13 +110,13 @@ impl Road<'_> {
         Ok(())
     }
 
-    async fn pause_for_quota(
+    async fn pause_for_quota<T>(
         &self,
-        mut changes: watch::Receiver<()>,
+        change: impl Future<Output = T>,
         detail: String,
     ) -> Result<(), Fault> {
         let _waiting = self.handle.live.wait(WaitReason::Quota, detail);
-        let change = tokio::time::timeout(LOOK_EVERY, changes.changed());
+        let change = tokio::time::timeout(LOOK_EVERY, change);
         self.handle.stop.or_soon(change).await.map(drop)
     }
 }
