@@ -182,7 +182,8 @@ impl Pipeline {
         )))
     }
 
-    /// Aborts what exists at the target; only then is the job cancelled.
+    /// Aborts what exists at the target, and cancels the job. What the target does not let go of is said: the
+    /// cancel stands, and the reaper tries again until the upload is gone.
     async fn cancel(&self, record: &Record, handle: &Handle) -> Result<(), Fault> {
         let job = self.ledger.get(record.job)?;
         match Box::pin(self.clean_up(&job, record, handle)).await {
@@ -194,10 +195,7 @@ impl Pipeline {
                 self.finished(job.kind, JobState::Cancelled);
                 Ok(())
             }
-            Err(Fault::Failed { failure, .. } | Fault::BeginAnew { failure }) => {
-                self.fail(record, *failure, false).await
-            }
-            // Not aborted yet: the intent stays, and the next claim goes on here.
+            // Stopped in between: the intent stays, and the next claim goes on here.
             Err(Fault::Stopped) => record.apply(Change::Release).await.map(drop),
             Err(fault) => Err(fault),
         }
@@ -211,13 +209,22 @@ impl Pipeline {
         handle: &Handle,
     ) -> Result<Vec<String>, Fault> {
         let mut left = job.image.as_ref().map(|image| image.leftovers()).unwrap_or_default();
-        if job.spec.is_some() {
-            let transfer = self.transfer(job, record, handle)?;
-            crash_point(&self.observer, CrashPoint::BeforeAborting).await;
-            transfer.abort(job).await?;
-            crash_point(&self.observer, CrashPoint::UploadAborted).await;
-            left.extend(transfer.warning_of_cancel(job).await?);
+        if job.spec.is_none() {
+            return Ok(left);
         }
+        let transfer = match self.transfer(job, record, handle) {
+            Ok(transfer) => transfer,
+            Err(fault) => {
+                left.push(not_aborted(job, fault)?);
+                return Ok(left);
+            }
+        };
+        crash_point(&self.observer, CrashPoint::BeforeAborting).await;
+        match transfer.abort(job).await {
+            Ok(()) => crash_point(&self.observer, CrashPoint::UploadAborted).await,
+            Err(fault) => left.push(not_aborted(job, fault)?),
+        }
+        left.extend(transfer.warning_of_cancel(job).await?);
         Ok(left)
     }
 
@@ -332,5 +339,23 @@ impl Pipeline {
             );
             Box::new(failure.on(side, Some(name.clone())))
         })
+    }
+}
+
+/// What to say of an upload that the target did not let go of. The ledger keeps it until it is gone.
+///
+/// # Errors
+/// Where it was not the target that stood in the way.
+fn not_aborted(job: &Job, fault: Fault) -> Result<String, Fault> {
+    match fault {
+        Fault::Failed { failure, .. } | Fault::BeginAnew { failure } => {
+            let what = match job.transfer.upload() {
+                Some(_) => "its upload",
+                None => "an upload that it may have begun",
+            };
+            tracing::warn!(job = %job.id, %failure, "{what} is not aborted yet");
+            Ok(format!("{what} could not be aborted yet: it is tried again; {failure}"))
+        }
+        fault => Err(fault),
     }
 }

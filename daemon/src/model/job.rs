@@ -12,7 +12,8 @@
 //!
 //! Pause and cancel of a running job are written down as its [`Intent`] and done by its worker, so
 //! they survive a crash. A job that holds an upload at the target is cancelled by a worker too: it
-//! goes back into the queue with the intent, ahead of all others.
+//! goes back into the queue with the intent, ahead of all others. A cancel is never a failure: an upload
+//! that cannot be aborted then is told, and left to the reaper.
 
 use serde::{Deserialize, Serialize};
 

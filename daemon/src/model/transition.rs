@@ -47,7 +47,8 @@ pub enum Change {
     },
     /// What was uploaded is gone or of no use (and was aborted): the worker begins anew.
     Restart,
-    /// The worker saw the intent and stopped; with a cancel, the upload is gone.
+    /// The worker saw the intent and stopped; with a cancel, the job lets go of its upload, which is gone
+    /// or else aborted by the reaper.
     Stop,
     /// The worker gives the job back unfinished: the daemon drains, or the job waits for its lane.
     Release,

@@ -1,5 +1,5 @@
 //! Aborts uploads that no job holds any more: those that could not be aborted when their job let go of
-//! them, those of jobs that failed and that nobody retried within the retention, and those that came to
+//! them or was cancelled, those of jobs that failed and that nobody retried within the retention, and those that came to
 //! be after their job had stopped listening.
 //!
 //! # Invariants

@@ -116,7 +116,7 @@ impl Transfer {
     }
 
     /// What a person has to know of the target when the job is cancelled. Asked once, after the upload
-    /// was aborted: nothing publishes it later. Nothing is ever deleted there, since what stands at the
+    /// was aborted or left to the reaper: nobody publishes it later. Nothing is ever deleted there, since what stands at the
     /// key may be somebody's already.
     ///
     /// # Errors

@@ -68,3 +68,37 @@ async fn an_abort_that_failed_is_made_up_for() -> Result<()> {
     ensure!(world.gov.uploads().is_empty(), "it is aborted");
     daemon.stop(FAILED).await
 }
+
+/// A target that says no does not undo a person's word: what is cancelled is no failed job, which a bulk retry
+/// would take up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_whose_abort_is_refused_stands_and_the_upload_is_aborted_later() -> Result<()> {
+    const EXPECTED: LogCheck<'_> = LogCheck::Expected(&["its upload is not aborted yet"]);
+    let (world, daemon, _) = World::slow().await?;
+    let id = world.submit(&[SOURCE, TARGET]).await?;
+    world.until(&id, |job| job["parts_done"].as_u64() >= Some(2)).await?;
+    world.gov.faults([
+        Fault::on("UploadPart", Action::DelayMs(150)),
+        Fault::on("AbortMultipartUpload", Action::Status("AccessDenied".into())),
+    ]);
+    world.causeway(&["cancel", &id]).await?.expect_code(0)?;
+    world.causeway(&["watch", &id]).await?.expect_code(1)?;
+    let job = world.json(&["show", &id]).await?;
+    let warnings = job["warnings"].to_string();
+    ensure!(job["state"] == "cancelled" && job["failure"].is_null(), "{job}");
+    for word in ["could not be aborted yet", "s3:AbortMultipartUpload"] {
+        ensure!(warnings.contains(word), "nothing of `{word}`: {warnings}");
+    }
+    ensure!(world.gov.uploads().len() == 1, "its abort was refused");
+    world.causeway(&["retry", "--state", "failed"]).await?.expect_code(0)?;
+    daemon.stop(EXPECTED).await?;
+
+    world.gov.faults([]);
+    let daemon = world.start().await?;
+    daemon.says(REAPED).await?;
+    ensure!(world.gov.uploads().is_empty(), "it is aborted");
+    let job = world.json(&["show", &id]).await?;
+    ensure!(job["state"] == "cancelled", "{job}");
+    ensure!(world.gov.keys("landing").is_empty(), "it was published all the same");
+    daemon.stop(EXPECTED).await
+}
