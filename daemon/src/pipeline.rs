@@ -224,7 +224,10 @@ impl Pipeline {
             Ok(()) => crash_point(&self.observer, CrashPoint::UploadAborted).await,
             Err(fault) => left.push(not_aborted(job, fault)?),
         }
-        left.extend(transfer.warning_of_cancel(job).await?);
+        // What an image job has carried is proven, and told as what it leaves behind.
+        if job.image.as_ref().is_none_or(|image| image.progress.carried.is_none()) {
+            left.extend(transfer.warning_of_cancel(job).await?);
+        }
         Ok(left)
     }
 

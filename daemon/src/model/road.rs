@@ -313,6 +313,15 @@ impl ImageWork {
                 ),
             });
         }
+        left.extend(self.carried_object().map(|object| {
+            // Whoever deleted it now would take it from under the restore.
+            match now.restore_asked.is_some() && now.available.is_none() {
+                true => {
+                    format!("the carried object {object} stays, and EC2 may still be reading it")
+                }
+                false => format!("the carried object {object} stays"),
+            }
+        }));
         if let Some(restore) = spec.restore.as_ref().filter(|_| now.restore_asked.is_some()) {
             let remote = &restore.object.remote;
             left.push(match &now.restoring {
@@ -330,6 +339,20 @@ impl ImageWork {
             left.push(format!("the alias {alias} {names} the new image; it held {held} before"));
         }
         left
+    }
+
+    /// Where the object is that was carried and proven, unless it was deleted since.
+    fn carried_object(&self) -> Option<String> {
+        let (spec, now) = (&self.spec, &self.progress);
+        let carried = now.carried.as_ref()?;
+        if now.chores.iter().any(|(done, _)| *done == Chore::CleanUpLanded) {
+            return None;
+        }
+        let restored = spec.restore.as_ref().map(|restore| restore.object.to_string());
+        restored.or_else(|| {
+            let target = carried.fact.target.as_ref()?;
+            Some(format!("{}:{}/{}", target.remote, target.bucket, target.key))
+        })
     }
 }
 

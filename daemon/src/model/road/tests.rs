@@ -229,8 +229,17 @@ fn what_a_job_leaves_behind_is_told() {
     assert_eq!(left(1), "");
     assert!(left(2).contains("a store cannot be cancelled"), "{}", left(2));
     assert!(left(3).contains("com:via/ami-0123456789abcdef0.bin stays"), "{}", left(3));
+    let landed = "the carried object gov:landing/ami-0123456789abcdef0.bin stays";
+    assert!(left(4).ends_with(landed), "{}", left(4));
+    let reading = format!("{landed}, and EC2 may still be reading it");
+    assert!(left(5).contains(&reading) && left(6).contains(&reading), "{}", left(6));
+    assert!(left(7).contains(landed) && !left(7).contains("reading"), "{}", left(7));
     assert!(left(5).contains("a restore cannot be cancelled"), "{}", left(5));
     assert!(left(6).contains("gov:ami-0fedcba9876543210 stays"), "{}", left(6));
+    let whole = road(&job).into_iter().fold(job, |job, (_, fact)| take(job, fact));
+    let cleaned = take(whole, ImageFact::Done(Chore::CleanUpLanded, String::new()));
+    let left = cleaned.image.expect("an image job").leftovers().join("; ");
+    assert!(!left.contains("the carried object"), "it is deleted: {left}");
 }
 
 #[test]

@@ -161,8 +161,11 @@ async fn a_cancel_while_it_is_restored_names_the_image_that_comes() -> Result<()
     running.until(&id, has_image).await?;
     let warnings = cancelled(&world, &running, &id).await?;
     let new = world.to().images().into_keys().next().context("it is in the making")?;
-    let (stored, landed) = (format!("images/{image}.bin"), "stands at the target");
-    speaks_of(&warnings, &["the stored object", &stored, landed, &format!("gov:{new} stays")])?;
+    let stored = format!("the stored object commercial:images/{image}.bin stays");
+    let landed = format!("the carried object gov:landing/{image}.bin stays, and EC2 may still be");
+    speaks_of(&warnings, &[&stored, &landed, &format!("gov:{new} stays")])?;
+    // It is proven, and to delete it would be to take it from under EC2.
+    ensure!(!warnings.contains("not proven") && !warnings.contains("delete it"), "{warnings}");
     ensure!(world.world.gov.ssm().value(ALIAS).is_none(), "the alias was written");
     running.daemon.stop(LogCheck::Clean).await
 }
