@@ -11,7 +11,8 @@
 //!
 //! # Invariants
 //! - EC2's creating requests have no client token: what is asked for is written down before it is asked.
-//! - A fact is written once, in this order; only a task that failed lets its request be written again.
+//! - A fact is written once, in this order; only that something is asked for may be written again, until it is
+//!   there, and again after its task failed.
 //! - Nothing but a chore touches the image that was stored, and no chore is done before the new image is
 //!   available and its alias written.
 

@@ -37,7 +37,8 @@ impl Road<'_> {
     }
 
     /// Waits for the task's turn and asks for it; a quota that EC2 says is used up is waited for. Gives any
-    /// other answer, and what counts the task. `intent` is on disk before EC2 is asked.
+    /// other answer, and what counts the task. `intent` is on disk before each time that EC2 is asked, as of
+    /// that time: whoever finds it knows for how long what was made may not be seen yet.
     pub(super) async fn begin<T, F>(
         &self,
         task: &Task<'_>,
@@ -49,16 +50,14 @@ impl Road<'_> {
     {
         let quotas = &self.pipeline.quotas;
         let turn = quotas.wait(task.remote(), task.kind, task.job, &self.handle.share);
-        self.wait_for_room(task, &turn).await?;
-        let mut begun = self.count(task);
-        self.note(intent).await?;
         loop {
+            self.wait_for_room(task, &turn).await?;
+            let begun = self.count(task);
+            self.note(intent.clone()).await?;
             match self.handle.stop.or_now(ask()).await? {
                 Err(image::Error::Quota(told)) => {
                     let detail = format!("{}: {}", task.remote(), told.reason());
                     self.pause_for_quota(turn.refused(begun), detail).await?;
-                    self.wait_for_room(task, &turn).await?;
-                    begun = self.count(task);
                 }
                 answer => return Ok((answer, begun)),
             }
@@ -125,3 +124,6 @@ impl Road<'_> {
 pub(super) fn stored_name(image: &str, bucket: &str) -> String {
     format!("{image} in {bucket}")
 }
+
+#[cfg(test)]
+mod tests;
