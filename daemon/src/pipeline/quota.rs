@@ -75,7 +75,8 @@ struct Line {
     waiting: BTreeMap<JobId, Arc<Share>>,
     /// What this daemon began: EC2's name for it, and its size in GiB.
     begun: BTreeMap<JobId, (String, u64)>,
-    /// What others have in progress, as it was seen last: EC2's name for it, and its size in GiB.
+    /// What others have in progress, as it was seen last: EC2's name for it, and its size in GiB. Known while
+    /// somebody waits, whose head looks now and then.
     others: BTreeMap<String, u64>,
     /// Somebody came, left, or gave something back.
     changed: watch::Sender<()>,
@@ -214,6 +215,10 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(line) = self.quotas.lock().get_mut(&self.place) {
             line.waiting.remove(&self.job);
+            // Nobody would see any more that they end; whoever comes next looks before it asks.
+            if line.waiting.is_empty() {
+                line.others.clear();
+            }
             line.changed.send_replace(());
         }
     }
@@ -280,6 +285,23 @@ mod tests {
         assert_eq!(quotas.used(), [(com, Kind::Store, 600)]);
         assert!(waiting.unknown(&[]).is_empty());
         assert_eq!(waiting.used(), 0, "theirs has ended");
+    }
+
+    /// It would be shown for ever: only who waits sees it end.
+    #[test]
+    fn what_others_have_in_progress_is_known_while_somebody_waits() {
+        let (quotas, com) = quotas();
+        let [first, second] =
+            [1, 2].map(|number| quotas.wait(&com, Kind::Store, id(number), &Share::new(0)));
+        assert_eq!(first.unknown(&["ami-9".to_owned()]), ["ami-9"]);
+        first.tell("ami-9".to_owned(), 600);
+        let _begun = quotas.begin(&com, Kind::Store, id(1), ("ami-1", 300));
+        drop(first);
+        assert_eq!(quotas.used(), [(com.clone(), Kind::Store, 900)], "there is one more");
+        drop(second);
+        assert_eq!(quotas.used(), [(com.clone(), Kind::Store, 300)], "its own");
+        let next = quotas.wait(&com, Kind::Store, id(3), &Share::new(0));
+        assert_eq!(next.unknown(&["ami-9".to_owned()]), ["ami-9"], "it looks anew");
     }
 
     /// EC2 refuses every request of this line: asks as a worker does, and counts. A worker looks now and then
