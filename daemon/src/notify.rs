@@ -112,6 +112,17 @@ impl Error {
         matches!(self, Self::Refused { status: StatusCode::GONE, .. })
     }
 
+    /// The receiver works, and does not take this notice: that says nothing of the others.
+    fn is_of_the_notice(&self) -> bool {
+        const ABOUT_ONE: [StatusCode; 4] = [
+            StatusCode::BAD_REQUEST,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ];
+        matches!(self, Self::Refused { status, retry_after: None } if ABOUT_ONE.contains(status))
+    }
+
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
@@ -218,7 +229,12 @@ impl Notifier {
                         if error.is_gone() {
                             return self.give_up(hook);
                         }
-                        line.failed(cursor, Instant::now(), error.retry_after());
+                        let now = Instant::now();
+                        if error.is_of_the_notice() {
+                            line.refused(cursor, now);
+                        } else {
+                            line.failed(cursor, now, error.retry_after());
+                        }
                         self.note_failure(hook, &error);
                     } else {
                         over.push(cursor);

@@ -1,8 +1,9 @@
 //! Which notice of a webhook is sent when. Pure but for the jitter of its pauses.
 //!
 //! A notice that fails waits, and the webhook as a whole waits: a receiver that is down is asked once a pause,
-//! however many notices wait, and not once for each. When one is taken, the others follow at once. Those that
-//! never failed go first: a receiver that refuses one kind of notice is told all others.
+//! however many notices wait, and not once for each. When one is taken, the others follow at once. One that is
+//! refused for what it is waits alone: that says nothing of the receiver. Those that never failed go first: a
+//! receiver that refuses one kind of notice is told all others.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub(super) struct Line {
     failures: HashMap<u64, u32>,
     newest: Option<u64>,
     in_flight: usize,
-    /// In a row, of whatever notice.
+    /// In a row, of whatever notice, those left out that were refused for what they are.
     failed: u32,
     not_before: Option<Instant>,
 }
@@ -62,12 +63,12 @@ impl Line {
         self.failures.retain(|cursor, _| is_there(cursor));
     }
 
-    /// Whether this one failed before.
+    /// Whether this one failed before, or was refused.
     pub(super) fn has_failed(&self, cursor: u64) -> bool {
         self.failures.contains_key(&cursor)
     }
 
-    /// Whether the last delivery failed.
+    /// Whether the receiver as a whole fails, as the last delivery did that says so.
     pub(super) fn is_failing(&self) -> bool {
         self.failed > 0
     }
@@ -104,13 +105,22 @@ impl Line {
 
     /// It is sent again later; `asked` is how long the receiver wants to be left alone.
     pub(super) fn failed(&mut self, cursor: u64, now: Instant, asked: Option<Duration>) {
+        let asked = asked.unwrap_or_default();
+        self.try_again(cursor, now, asked);
+        self.failed += 1;
+        self.not_before = Some(now + pause(self.failed).max(asked));
+    }
+
+    /// It is not taken for what it is: it alone is sent again later.
+    pub(super) fn refused(&mut self, cursor: u64, now: Instant) {
+        self.try_again(cursor, now, Duration::ZERO);
+    }
+
+    fn try_again(&mut self, cursor: u64, now: Instant, at_least: Duration) {
         self.in_flight -= 1;
         let own = self.failures.entry(cursor).or_default();
         *own += 1;
-        let wait = |failures| pause(failures).max(asked.unwrap_or_default());
-        self.again.insert((now + wait(*own), cursor));
-        self.failed += 1;
-        self.not_before = Some(now + wait(self.failed));
+        self.again.insert((now + pause(*own).max(at_least), cursor));
     }
 }
 
@@ -207,6 +217,41 @@ mod tests {
             }
         }
         assert!(told >= 1439 && latest < Duration::from_secs(300), "{told} told, {latest:?}");
+    }
+
+    /// Each refusal was a pause of up to an hour, and what stood behind two hundred of them expired untold.
+    #[test]
+    fn what_is_refused_for_what_it_is_keeps_nobody_waiting() {
+        let (mut line, begin) = (Line::default(), Instant::now());
+        line.add((0..300).collect(), begin);
+        let (mut now, mut told) = (begin, BTreeSet::new());
+        while told.len() < 100 {
+            match line.next(now) {
+                Some(refused) if refused < 200 => line.refused(refused, now),
+                Some(cursor) => {
+                    assert!(!line.is_failing() && !line.has_failed(cursor), "it does not expire");
+                    told.insert(cursor);
+                    line.ended(cursor, true);
+                }
+                None => now = line.wakes_at().expect("some wait").max(now),
+            }
+        }
+        assert!(now < begin + Duration::from_secs(300), "{:?}", now - begin);
+        assert!((0..200).all(|refused| line.has_failed(refused)), "those are tried again");
+        assert!(line.wakes_at().is_some_and(|at| at > begin), "after a pause of their own");
+    }
+
+    #[test]
+    fn a_refusal_says_nothing_of_a_receiver_that_fails() {
+        let (mut line, now) = (Line::default(), Instant::now());
+        line.add(vec![1, 2, 3], now);
+        assert_eq!(line.next(now), Some(1));
+        line.failed(1, now, None);
+        let later = now + Duration::from_secs(5);
+        assert_eq!(line.next(later), Some(2));
+        line.refused(2, later);
+        assert!(line.is_failing());
+        assert_eq!((line.next(later), line.next(later)), (Some(3), None), "one at a time, still");
     }
 
     #[test]

@@ -129,6 +129,34 @@ async fn a_receiver_that_is_gone_is_left_alone() {
     assert_eq!(came.lock().expect("no panic").len(), 1);
 }
 
+/// A receiver that knows one kind of notice alone has to be told of those, however many others stand before.
+#[tokio::test]
+async fn notices_that_are_refused_for_what_they_are_keep_no_other_waiting() {
+    let (url, _) = receiver(&["400 Bad Request"; 8]).await;
+    let world = World::new(url);
+    for _ in 0..11 {
+        world.end_a_job().await;
+    }
+    tokio::spawn(Arc::clone(&world.notifier).run(CancellationToken::new()));
+    world.until(|status| status.delivered == 3 && status.pending == 8).await;
+}
+
+#[test]
+fn an_answer_is_about_the_notice_or_about_the_receiver() {
+    let refused = |status: u16, seconds: Option<u64>| Error::Refused {
+        status: StatusCode::from_u16(status).expect("a status"),
+        retry_after: seconds.map(Duration::from_secs),
+    };
+    for status in [400, 413, 415, 422] {
+        assert!(refused(status, None).is_of_the_notice(), "{status}");
+        assert!(!refused(status, Some(60)).is_of_the_notice(), "{status} that asks for time");
+    }
+    for status in [301, 401, 403, 404, 408, 410, 429, 500, 503] {
+        assert!(!refused(status, None).is_of_the_notice(), "{status}");
+    }
+    assert!(!Error::Late.is_of_the_notice());
+}
+
 /// A redirect is no yes, and what it points to may be anything.
 #[tokio::test]
 async fn a_redirect_is_a_failure_and_the_notice_waits() {
