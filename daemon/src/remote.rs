@@ -160,13 +160,15 @@ impl Remote {
     }
 
     /// Asks STS who this is. A server with an S3 endpoint of its own and no STS endpoint is not
-    /// asked: its identity stays empty.
+    /// asked: its identity stays empty, and of its keys, which nobody else asks for while it stands idle,
+    /// it is seen to that they do not run out.
     ///
     /// # Errors
-    /// Where STS refuses, or names another account or partition than expected.
+    /// Where STS refuses, or names another account or partition than expected; or where keys have run out.
     pub async fn check_identity(&self) -> Result<Identity, Error> {
         if !self.asks_sts {
-            return Ok(Identity::default());
+            let problem = |cause| Error::Credentials { remote: self.name().clone(), cause };
+            return self.credentials.renew().await.map(|()| Identity::default()).map_err(problem);
         }
         let asked = identity::ask(self.name(), &self.sts).await;
         let checked = asked.and_then(|found| self.expected.check(&found).map(|()| found));

@@ -164,6 +164,28 @@ impl Watched {
         self.last().filter(good)
     }
 
+    /// Has what was given before given anew, where it ends soon. The SDK does that for whatever it asks, and nobody
+    /// does for a remote that stands idle. What the SDK keeps stays there: it asks again when that ends.
+    ///
+    /// # Errors
+    /// Where nothing is given, and what was given before is not good for long.
+    pub async fn renew(&self) -> Result<(), String> {
+        /// The SDK is there before: at `RENEW_BEFORE`, or half of it at the latest.
+        const LEFT: Duration = Duration::from_secs(super::RENEW_BEFORE.as_secs() / 2);
+        let ends_soon = |last: &aws_credential_types::Credentials| {
+            last.expiry().is_some_and(|expiry| expiry < SystemTime::now() + LEFT)
+        };
+        if self.last().filter(ends_soon).is_none() {
+            return Ok(());
+        }
+        match tokio::time::timeout(super::CREDENTIALS_PATIENCE, self.ask()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(chain(&error)),
+            Err(_) if self.still_good().is_some() => Ok(()),
+            Err(_) => Err(format!("none within {} seconds", super::CREDENTIALS_PATIENCE.as_secs())),
+        }
+    }
+
     /// The credentials, with an end for who keeps them.
     async fn provide(&self) -> aws_credential_types::provider::Result {
         let mut credentials = self.ask().await?;
@@ -215,41 +237,76 @@ impl fmt::Debug for Watched {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::collections::VecDeque;
 
     use aws_credential_types::provider::error::CredentialsError;
     use aws_runtime::env_config::file::EnvConfigFileKind;
 
     use super::*;
 
-    /// Gives credentials that last an hour, once.
-    #[derive(Debug, Default)]
-    struct Once(AtomicBool);
+    /// Gives credentials that last so many seconds, one after another, and then none.
+    #[derive(Debug)]
+    struct Lasting(Mutex<VecDeque<u64>>);
 
-    impl ProvideCredentials for Once {
+    impl ProvideCredentials for Lasting {
         fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
         where
             Self: 'a,
         {
-            let again = self.0.swap(true, Ordering::Relaxed);
-            let expiry = SystemTime::now() + Duration::from_secs(3600);
-            future::ProvideCredentials::ready(if again {
-                Err(CredentialsError::not_loaded("the instance has no role"))
-            } else {
-                let id = "AKIDEXAMPLE";
-                Ok(aws_credential_types::Credentials::new(id, "s3cr3t", None, Some(expiry), "test"))
-            })
+            let lasts = self.0.lock().expect("no panic").pop_front();
+            let given = lasts.map(|seconds| {
+                let expiry = Some(SystemTime::now() + Duration::from_secs(seconds));
+                aws_credential_types::Credentials::new(
+                    "AKIDEXAMPLE",
+                    "s3cr3t",
+                    None,
+                    expiry,
+                    "test",
+                )
+            });
+            let none = || CredentialsError::not_loaded("the instance has no role");
+            future::ProvideCredentials::ready(given.ok_or_else(none))
         }
+    }
+
+    fn watched(lasting: &[u64]) -> Watched {
+        let given = Lasting(Mutex::new(lasting.iter().copied().collect()));
+        Watched::new(SharedCredentialsProvider::new(given))
     }
 
     #[tokio::test]
     async fn a_provider_that_stumbles_costs_nothing_before_the_expiry() {
-        let watched = Watched::new(SharedCredentialsProvider::new(Once::default()));
+        let watched = watched(&[3600]);
         assert_eq!(watched.expire_at(), None);
         let first = watched.provide().await.expect("given");
         assert!(watched.expire_at().is_some());
         assert_eq!(watched.provide().await.expect("remembered"), first);
         assert!(!format!("{watched:?}").contains("s3cr3t"));
+    }
+
+    /// They ran out unseen, which the alert took for a renewal that fails.
+    #[tokio::test]
+    async fn keys_of_a_remote_that_stands_idle_are_renewed_before_they_end() {
+        let watched = watched(&[140, 3600, 7200]);
+        watched.renew().await.expect("nothing to do");
+        assert_eq!(watched.expire_at(), None, "none were needed yet");
+        watched.provide().await.expect("given");
+        let first = watched.expire_at();
+        watched.renew().await.expect("given");
+        let second = watched.expire_at();
+        assert!(second > first, "{first:?} {second:?}");
+        watched.renew().await.expect("nothing to do");
+        assert_eq!(watched.expire_at(), second, "those last: nobody is asked");
+    }
+
+    #[tokio::test]
+    async fn keys_that_are_not_renewed_are_a_fault_once_they_are_used_up() {
+        for (seconds, good) in [(140, true), (50, false), (0, false)] {
+            let watched = watched(&[seconds]);
+            watched.provide().await.expect("given");
+            let renewed = watched.renew().await;
+            assert_eq!(renewed.is_ok(), good, "{seconds} s: {renewed:?}");
+        }
     }
 
     /// The SDK's provider reads it once: exchanged keys, or the first ones, took a restart.
