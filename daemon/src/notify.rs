@@ -360,7 +360,8 @@ impl Notifier {
     fn give_up(&self, hook: &Hook) {
         let name = &hook.webhook.name;
         let dropped = self.ledger.mute_webhook(name).unwrap_or_default();
-        self.count(hook, "gone", dropped as u64);
+        // The one that was answered is gone at the least; the alert is made from this.
+        self.count(hook, "gone", dropped.max(1) as u64);
         tracing::warn!(webhook = %name, dropped, "the receiver says 410 Gone: nothing more is sent to it until the daemon starts anew");
         let mut told = hook.told();
         told.last_error = Some("the receiver says 410 Gone: nothing more is sent".to_owned());
