@@ -70,7 +70,7 @@ impl Error {
     /// for the rest.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Control(control::Error::Tls(_)) => 78,
+            Self::Config(_) | Self::Webhook(_) | Self::Control(control::Error::Tls(_)) => 78,
             Self::Remote(error) if error.class() == FailureClass::Permanent => 78,
             Self::Ledger(
                 ledger::Error::NotPrivate { .. }
@@ -81,7 +81,6 @@ impl Error {
             Self::Remote(_)
             | Self::Ledger(_)
             | Self::Telemetry(_)
-            | Self::Webhook(_)
             | Self::Control(_)
             | Self::Listen { .. }
             | Self::Host(_)
@@ -341,6 +340,13 @@ mod tests {
     fn a_ledger_of_a_newer_daemon_waits_for_a_person() {
         let error = Error::from(ledger::Error::Schema { found: 7, known: 6 });
         assert_eq!(error.exit_code(), 78);
+    }
+
+    /// A bundle that was taken away since the configuration was checked does not come back by itself.
+    #[test]
+    fn a_webhook_that_cannot_be_set_up_waits_for_a_person() {
+        let error = egress::Error::from(remote::trust::Error::Empty);
+        assert_eq!(Error::from(error).exit_code(), 78);
     }
 
     /// As the configuration's faults do: a person has to become somebody else first.

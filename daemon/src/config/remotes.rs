@@ -164,9 +164,10 @@ fn endpoint(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn ca_bundle(section: &mut Section<'_>) -> Option<PathBuf> {
+/// Of a remote or a webhook.
+pub(super) fn ca_bundle(section: &mut Section<'_>) -> Option<PathBuf> {
     let path = section.file("ca_bundle")?;
-    // The remote is built from it: what does not work is told with everything else that does not.
+    // Its client is built from it: what does not work is told with everything else that does not.
     if !path.is_file() {
         section.fault("ca_bundle", &format!("{} is not a file", path.display()));
     } else if let Err(error) = trust::read(&path) {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use url::Url;
 
+use super::remotes;
 use super::section::{Context, Section, shown};
 use crate::model::{AllowedHosts, JobEvent, RemoteName, host};
 use crate::notify::{NotAKey, SigningKey, Webhook};
@@ -38,10 +39,7 @@ fn webhook(name: String, mut section: Section<'_>, hosts: &AllowedHosts) -> Opti
         section.fault("events", "is empty");
     }
     let all_jobs = section.flag("all_jobs");
-    let ca_bundle = section.file("ca_bundle");
-    if ca_bundle.as_ref().is_some_and(|file| fs::File::open(file).is_err()) {
-        section.fault("ca_bundle", "cannot be opened");
-    }
+    let ca_bundle = remotes::ca_bundle(&mut section);
     section.finish();
     let events = events.unwrap_or_else(|| JobEvent::ENDS.to_vec());
     Some(Webhook { name, url: url?, key: key?, events, all_jobs, ca_bundle })

@@ -171,16 +171,25 @@ fn each_fault_of_a_remote_names_its_key_and_what_was_expected() {
         let text = format!("[remotes.gov]\nimds = true\n{region}\n{text}");
         assert_eq!(faults(&text), format!("remotes.gov.{line}"), "{text}");
     }
-    let remote = "[remotes.gov]\nregion = \"us-east-2\"\nimds = true";
+}
+
+#[test]
+fn a_ca_bundle_that_cannot_work_is_a_fault() {
     for (file, end) in [
         ("no.pem", "/no.pem is not a file"),
         (".", "/. is not a file"),
         ("empty.pem", "/empty.pem cannot be used: it holds no certificate"),
         ("causewayd.toml", "/causewayd.toml cannot be used: it holds no certificate"),
     ] {
-        let fault = faults(&format!("{remote}\nca_bundle = \"{file}\""));
-        assert!(fault.starts_with("remotes.gov.ca_bundle: /"), "{fault}");
-        assert!(fault.ends_with(end) && fault.lines().count() == 1, "{fault}");
+        let bundle = format!("ca_bundle = \"{file}\"\n");
+        for (path, text) in [
+            ("remotes.gov", format!("{REMOTE}{bundle}")),
+            ("webhooks.ops", format!("{HOOK}secret = \"{SIGNING_KEY}\"\n{bundle}{REMOTE}")),
+        ] {
+            let fault = faults(&text);
+            assert!(fault.starts_with(&format!("{path}.ca_bundle: /")), "{fault}");
+            assert!(fault.ends_with(end) && fault.lines().count() == 1, "{fault}");
+        }
     }
 }
 
