@@ -13,9 +13,11 @@ use super::{Error, Snapshot, snapshot};
 use crate::base::{Direction, Measure, Observe};
 use crate::model::{FailureClass, JobKind};
 
-/// From a cached HEAD to a Complete of 10,000 parts.
-const REQUEST_BUCKETS: &[f64] =
-    &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+/// From a cached HEAD to an UploadPart with 5 GiB on a slow link.
+const REQUEST_BUCKETS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
+    1800.0,
+];
 /// From 5 MiB on a fast link to 5 GiB on a slow one.
 const PART_BUCKETS: &[f64] =
     &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];

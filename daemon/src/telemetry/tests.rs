@@ -209,6 +209,21 @@ fn every_name_of_the_contract_is_exposed_with_its_type_and_labels() {
     }
 }
 
+/// A slow UploadPart was 120 s at the most, whatever it took: the quantiles end where the buckets do.
+#[test]
+fn a_request_may_take_as_long_as_a_part() {
+    let metrics = Metrics::new("1.2.3").expect("legal names");
+    let elapsed = Duration::from_secs(400);
+    let operation = "UploadPart";
+    metrics.record(Measure::Request { remote: "gov", operation, outcome: "ok", elapsed });
+    let (_, series) = parse(&metrics.render(&Snapshot::default()).expect("legal names"));
+    for (le, value) in [("300", 0.0), ("600", 1.0), ("1800", 1.0)] {
+        let labels = format!("operation=\"UploadPart\",remote=\"gov\",le=\"{le}\"");
+        let key = format!("causeway_s3_request_duration_seconds_bucket{{{labels}}}");
+        assert_eq!(series.get(&key), Some(&value), "{key}");
+    }
+}
+
 /// What is not limited has no series, rather than a limit of 0.
 #[test]
 fn an_absent_limit_and_an_unknown_size_have_no_series() {
