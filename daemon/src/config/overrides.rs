@@ -3,7 +3,7 @@
 //! Two underscores separate the keys, whose case does not matter. They are put into the file's table
 //! before anything is checked, so one set of rules and messages serves both. A shell cannot write `-`
 //! in a name: where the table has no key with the underscore but one with a `-` in its place, such as a
-//! remote's name, that is meant.
+//! remote's name, that is meant. A list of texts is one text with commas; a list of tables has no such form.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

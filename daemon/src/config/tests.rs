@@ -124,6 +124,9 @@ fn a_webhook_is_told_of_the_ends_of_jobs_that_name_it_where_the_file_says_no_mor
     );
     let hook = load(&more, &[]).expect("legal").webhooks.remove(0);
     assert_eq!((hook.events, hook.all_jobs), (vec![JobEvent::Failed, JobEvent::Queued], true));
+    let variable = [("CAUSEWAY__WEBHOOKS__OPS__EVENTS", "failed, cancelled,started")];
+    let hook = load(&more, &variable).expect("legal").webhooks.remove(0);
+    assert_eq!(hook.events, [JobEvent::Failed, JobEvent::Cancelled, JobEvent::Started]);
     let wrong = more.replace("queued", "done");
     assert!(faults(&wrong).contains("'done' is none of: queued, started"), "{}", faults(&wrong));
 }

@@ -34,7 +34,7 @@ fn webhook(name: String, mut section: Section<'_>, hosts: &AllowedHosts) -> Opti
     section.require("url");
     let url = section.parsed("url", "a URL", |text| url(text, hosts));
     let key = key(&mut section);
-    let events = section.texts("events", |text| Ok(vec![event(text)?]));
+    let events = section.texts("events", |text| text.split(',').map(event).collect());
     if events.as_ref().is_some_and(Vec::is_empty) {
         section.fault("events", "is empty");
     }
@@ -80,7 +80,8 @@ fn kept(file: &Path) -> Result<String, String> {
 }
 
 fn event(text: &str) -> Result<JobEvent, String> {
-    let known = JobEvent::ALL.into_iter().find(|event| event.as_str() == text.trim());
+    let text = text.trim();
+    let known = JobEvent::ALL.into_iter().find(|event| event.as_str() == text);
     known.ok_or_else(|| {
         let words: Vec<_> = JobEvent::ALL.iter().map(|event| event.as_str()).collect();
         format!("'{}' is none of: {}", shown(text), words.join(", "))
