@@ -53,7 +53,7 @@ impl Patience {
 
     /// A request of many messages: the other end is waited for within one, until that is whole.
     pub(super) fn questions(self: &Arc<Self>, body: Body) -> Body {
-        Body::new(Awaited { body, awaits: Awaits::Rest(Place::default()), wait: self.wait() })
+        Body::new(Awaited { body, awaits: Awaits::Rest(Framing::default()), wait: self.wait() })
     }
 
     /// One that does not wait yet.
@@ -99,23 +99,23 @@ impl Drop for Wait {
 enum Awaits {
     Room,
     End,
-    Rest(Place),
+    Rest(Framing),
 }
 
 /// What comes before each message: a byte of flags, and its length in four.
 /// <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>
 const HEAD_BYTES: usize = 5;
 
-/// How far a request of many messages has come.
+/// How far the framing of a request of many messages has come.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Place {
+struct Framing {
     /// Bytes of a message's head.
     head: usize,
     /// Bytes that follow it and have not come, once it is whole.
     missing: usize,
 }
 
-impl Place {
+impl Framing {
     /// Goes on by `bytes`. Whether a message ended among them.
     fn pass(&mut self, mut bytes: &[u8]) -> bool {
         let mut ended = false;
@@ -160,13 +160,13 @@ impl HttpBody for Awaited {
         match (awaits, &polled) {
             // Until it is asked for the next, there is no room for this one.
             (Awaits::Room, Poll::Ready(Some(Ok(_)))) => wait.begin(),
-            (Awaits::Rest(place), Poll::Ready(Some(Ok(frame)))) => {
-                if frame.data_ref().is_some_and(|bytes| place.pass(bytes)) {
+            (Awaits::Rest(framing), Poll::Ready(Some(Ok(frame)))) => {
+                if frame.data_ref().is_some_and(|bytes| framing.pass(bytes)) {
                     wait.end();
                 }
             }
             // While nobody asks, it is not the other end that is waited for.
-            (Awaits::Rest(place), Poll::Pending) if place.is_within_a_message() => wait.go_on(),
+            (Awaits::Rest(framing), Poll::Pending) if framing.is_within_a_message() => wait.go_on(),
             (Awaits::End | Awaits::Rest(_), Poll::Pending)
             | (Awaits::End, Poll::Ready(Some(Ok(_)))) => {}
             // Now it is the other end that waits.
@@ -276,7 +276,7 @@ mod tests {
             ),
             flood in prop::collection::vec(any::<u8>(), 0..100),
         ) {
-            let (mut whole, mut cut) = (Place::default(), Place::default());
+            let (mut whole, mut cut) = (Framing::default(), Framing::default());
             let ended = whole.pass(&frames.concat());
             let ends = frames.iter().filter(|frame| cut.pass(frame)).count();
             prop_assert_eq!((&whole, ended), (&cut, ends > 0));
