@@ -172,6 +172,34 @@ fn many_submissions_that_are_refused_for_one_reason_end_with_its_code() {
     assert!(ran.err.contains("error: object 1: draining"), "{}", ran.err);
 }
 
+/// Code 3 says that trying again may help: of the whole file, that is each accepted line a second time.
+#[test]
+fn a_manifest_that_went_in_by_half_says_what_to_repeat() {
+    let served = Served::start();
+    let text = "source,target\nc:b/a,gov:b/\nc:b/b,gov:b/\nc:b/c,gov:b/\n";
+    let manifest = |arguments: &[&str]| {
+        let arguments = [&["submit", "--manifest", "-"][..], arguments].concat();
+        run_with_input(&served, &arguments, text)
+    };
+    let advice = "with idempotency keys, or only what was refused: the rest went in\n";
+    served.fake.state().drain_after = Some(1);
+    let ran = manifest(&["--dry-run"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    assert!(!ran.err.contains(advice), "nothing went in: {}", ran.err);
+
+    served.fake.state().draining = false;
+    served.fake.state().drain_after = Some(1);
+    let ran = manifest(&[]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    assert!(ran.err.contains("1 accepted (0 were there already), 2 refused\n"), "{}", ran.err);
+    assert!(ran.err.contains(advice), "{}", ran.err);
+    assert_eq!(served.fake.state().jobs.len(), 1);
+
+    let ran = manifest(&[]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    assert!(!ran.err.contains(advice), "all of it may be repeated: {}", ran.err);
+}
+
 #[test]
 fn a_manifest_may_be_csv_and_long_and_mostly_broken() {
     let served = Served::start();

@@ -35,6 +35,17 @@ pub struct State {
     pub limits_reset: Vec<String>,
     pub preflights: Vec<SubmitRequest>,
     pub draining: bool,
+    /// Drains after so many more submissions.
+    pub drain_after: Option<usize>,
+}
+
+impl State {
+    /// Whether it does so at this submission.
+    fn is_draining(&mut self) -> bool {
+        self.draining |= self.drain_after == Some(0);
+        self.drain_after = self.drain_after.and_then(|left| left.checked_sub(1));
+        self.draining
+    }
 }
 
 #[derive(Clone)]
@@ -89,7 +100,7 @@ impl Fake {
 
     pub fn add(&self, request: &SubmitRequest) -> Result<SubmitResponse, Status> {
         let source = image::source(request);
-        if self.state().draining {
+        if self.state().is_draining() {
             return Err(Status::unavailable("draining"));
         }
         if source.starts_with("nobody:") {

@@ -29,6 +29,8 @@ pub struct Report<'a> {
     wait: bool,
     accepted: u64,
     existed: u64,
+    /// Of those accepted, the jobs: a dry run has none.
+    taken: u64,
     refused: u64,
     /// What the refusals agree on.
     refusal: Option<Exit>,
@@ -52,6 +54,7 @@ impl<'a> Report<'a> {
             wait,
             accepted: 0,
             existed: 0,
+            taken: 0,
             refused: 0,
             refusal: None,
             last_answered: 0,
@@ -71,6 +74,7 @@ impl<'a> Report<'a> {
         };
         self.accepted += 1;
         self.existed += u64::from(accepted.existed);
+        self.taken += u64::from(accepted.job.is_some());
         if let (true, Some(job)) = (self.wait, &accepted.job) {
             // Who ends the wait early would know of no job. Its outcome is printed when it ends.
             print::note(format_args!("job {}", of(job)));
@@ -133,6 +137,12 @@ impl<'a> Report<'a> {
             "{} accepted ({} were there already), {} refused",
             self.accepted, self.existed, self.refused
         ));
+        if self.refusal == Some(Exit::Unreachable) && self.taken > 0 {
+            // The code says that trying again may help. Of all of it, that is each accepted job a second time.
+            print::note(
+                "repeat it with idempotency keys, or only what was refused: the rest went in",
+            );
+        }
         let mut tally = Tally::default();
         for chunk in self.to_follow.chunks(WATCHED_MAX) {
             tally.add(&follow_chunk(client, self.out, chunk).await?);
