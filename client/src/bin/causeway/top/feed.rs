@@ -4,16 +4,17 @@
 //! - Memory is bounded whatever the daemon holds: a page is at most [`GROUPS`]' sum of jobs, and one job's parts.
 //! - The daemon is asked a few bounded questions a round, rounds are at least the asked time apart unless a
 //!   person looks at something else, and at least four times as long as the last one took: a busy daemon is
-//!   asked less.
+//!   asked less. After a round without an answer the next comes soon: what is lost is found again.
 //!
 //! A watch would begin with every job that has not ended: a million of them before the first picture. Pages
 //! are small, carry each job's live figures, and need no state to resume from after a lost connection.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use causeway::v1::{Job, JobState, ListRequest, Part, StatusResponse};
 use causeway::{Client, Error};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::filter::Filter;
 
@@ -30,6 +31,8 @@ pub const GROUPS: [(&[JobState], u32); 4] = [
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Of the time, what the daemon may spend on a client that looks.
 const REST: u32 = 4;
+/// A daemon that is lost is asked again after this at the latest.
+const RETRY: Duration = Duration::from_secs(2);
 /// Keys that follow each other quickly are one question.
 const GATHER: Duration = Duration::from_millis(80);
 
@@ -83,18 +86,28 @@ pub async fn feed(
         let round = tokio::time::timeout(PATIENCE, look(&client, &asked, &mut pages)).await;
         let endpoint = client.endpoint().to_owned();
         let picture = round.unwrap_or(Err(Error::TimedOut { endpoint }));
+        let (rest, rest_after_key) = rests(every, begun.elapsed(), picture.is_ok());
         if pictures.send(picture.map(Box::new)).await.is_err() {
             return;
         }
-        let rest = begun.elapsed() * REST;
         tokio::select! {
-            () = tokio::time::sleep(every.max(rest)) => {}
+            () = tokio::time::sleep(rest) => {}
             changed = wanted.changed() => match changed {
-                Ok(()) => tokio::time::sleep(GATHER.max(rest)).await,
+                Ok(()) => tokio::time::sleep(rest_after_key).await,
                 Err(_) => return,
             },
         }
     }
+}
+
+/// How long the daemon is left alone after a round that took so long, and once a person looks at something else.
+fn rests(every: Duration, took: Duration, is_answered: bool) -> (Duration, Duration) {
+    if !is_answered {
+        // It has spent nothing on an answer, and may be back the next second.
+        return (every.min(RETRY), GATHER);
+    }
+    let rest = took * REST;
+    (every.max(rest), GATHER.max(rest))
 }
 
 /// One round. Running jobs come first: what a later question finds moved is shown where it was.
@@ -173,6 +186,42 @@ mod tests {
 
     fn wanted(page: usize, filter: &str) -> Wanted {
         Wanted { page, filter: Filter::of(filter), ..Wanted::default() }
+    }
+
+    #[test]
+    fn a_busy_daemon_rests_four_times_as_long_as_it_worked() {
+        let seconds = Duration::from_secs;
+        assert_eq!(rests(seconds(1), seconds(3), true), (seconds(12), seconds(12)));
+        assert_eq!(rests(seconds(1), Duration::ZERO, true), (seconds(1), GATHER));
+        assert_eq!(rests(seconds(1), seconds(3), false), (seconds(1), GATHER), "nobody worked");
+        assert_eq!(rests(seconds(60), PATIENCE, false), (RETRY, GATHER));
+    }
+
+    /// Nothing but the clock moves: it connects before that stands still, to a socket that nobody accepts from.
+    #[tokio::test]
+    async fn a_daemon_that_is_lost_is_asked_again_soon_and_after_a_key_at_once() {
+        const LATE: Duration = Duration::from_millis(100);
+        let dir = tempfile::tempdir().expect("a directory");
+        let socket = dir.path().join("control.sock");
+        let _silent = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+        let endpoint = format!("unix:{}", socket.display());
+        let client = Client::connect(&endpoint).await.expect("it listens");
+        tokio::time::pause();
+        let (looks, wanted) = watch::channel(Wanted::default());
+        let (sender, mut pictures) = mpsc::channel(1);
+        let feeding = tokio::spawn(feed(client, Duration::from_secs(60), wanted, sender));
+        let mut asked = Instant::now();
+        for (round, rest) in [Duration::ZERO, RETRY, GATHER, RETRY].into_iter().enumerate() {
+            if rest == GATHER {
+                looks.send_modify(|wanted| wanted.acts += 1);
+            }
+            pictures.recv().await.expect("a round").expect_err("nobody answers");
+            let passed = asked.elapsed();
+            assert!(passed <= rest + PATIENCE + LATE, "round {round} after {passed:?}");
+            asked = Instant::now();
+        }
+        drop(pictures);
+        feeding.await.expect("it ends when nobody looks");
     }
 
     #[test]
