@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use causeway::units::{format_duration, format_rate, format_size};
-use causeway::v1::{JobState, RemoteStatus, StatusResponse};
+use causeway::v1::{JobState, RemoteStatus, StateCount, StatusResponse};
 use causeway::words::Word;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::super::model::Model;
 use super::super::theme::Theme;
-use super::text::{compact_time, elide};
+use super::text::{compact_count, compact_time, elide};
 use crate::print::plain;
+
+/// More rows of counts than any daemon has states.
+const STATES_MAX: usize = 16;
 
 /// How many lines there are to show.
 pub fn lines(model: &Model) -> u16 {
@@ -28,7 +31,7 @@ pub fn draw<'a>(model: &Model, theme: Theme, area: Rect) -> Vec<Line<'a>> {
     match &model.picture {
         Some(picture) => lines.extend([
             daemon(&picture.status, width, theme),
-            jobs(&picture.status, theme),
+            jobs(&picture.status, width, theme),
             load(&picture.status, theme),
         ]),
         None if model.lost.is_none() => lines.push(Line::raw("causeway: asking the daemon")),
@@ -65,15 +68,40 @@ fn daemon<'a>(status: &StatusResponse, width: usize, theme: Theme) -> Line<'a> {
     Line::from(vec![name, up, Span::raw(" ".repeat(gap)), Span::styled(rates, theme.busy())])
 }
 
-fn jobs<'a>(status: &StatusResponse, theme: Theme) -> Line<'a> {
+/// How many jobs are in each state. A number is whole or is not there: a part of one would be read as another. So
+/// where there is little room, states without a job are left out first, then numbers are short, then states go.
+fn jobs<'a>(status: &StatusResponse, width: usize, theme: Theme) -> Line<'a> {
+    let mut rows: Vec<&StateCount> = status.jobs.iter().take(STATES_MAX).collect();
+    let (mut is_short, mut is_less) = (false, false);
+    loop {
+        let mut line = counts(&rows, status.queue_oldest_seconds, is_short, theme);
+        if is_less {
+            line.push_span(Span::raw(theme.ellipsis()));
+        }
+        if line.width() <= width {
+            return line;
+        }
+        let empty = least(&rows, |row| row.count == 0);
+        if empty.is_none() && !is_short {
+            is_short = true;
+            continue;
+        }
+        let Some(at) = empty.or_else(|| least(&rows, |_| true)) else {
+            return Line::default();
+        };
+        is_less |= rows.remove(at).count > 0;
+    }
+}
+
+fn counts<'a>(rows: &[&StateCount], oldest: u64, is_short: bool, theme: Theme) -> Line<'a> {
     let mut spans = Vec::new();
-    for row in &status.jobs {
+    for row in rows {
         let state = row.state();
         let style = if row.count > 0 { theme.state(state) } else { theme.dim() };
-        let mut text = format!("{} {}", row.count, state.word().unwrap_or("unknown"));
+        let count = if is_short { compact_count(row.count) } else { row.count.to_string() };
+        let mut text = format!("{count} {}", state.word().unwrap_or("unknown"));
         if state == JobState::Queued && row.count > 0 {
-            let oldest = Duration::from_secs(status.queue_oldest_seconds);
-            text.push_str(&format!(" ({})", compact_time(oldest.as_secs())));
+            text.push_str(&format!(" ({})", compact_time(oldest)));
         }
         if !spans.is_empty() {
             spans.push(Span::raw("  "));
@@ -81,6 +109,25 @@ fn jobs<'a>(status: &StatusResponse, theme: Theme) -> Line<'a> {
         spans.push(Span::styled(text, style));
     }
     Line::from(spans)
+}
+
+/// Of some rows the one that is missed least.
+fn least(rows: &[&StateCount], is_one: impl Fn(&StateCount) -> bool) -> Option<usize> {
+    let some = rows.iter().enumerate().filter(|(_, row)| is_one(row));
+    some.max_by_key(|(_, row)| rank(row.state())).map(|(at, _)| at)
+}
+
+/// The lower, the longer it stays.
+fn rank(state: JobState) -> u8 {
+    match state {
+        JobState::Running => 0,
+        JobState::Queued => 1,
+        JobState::Failed => 2,
+        JobState::Paused => 3,
+        JobState::Succeeded => 4,
+        JobState::Cancelled => 5,
+        JobState::Unspecified => 6,
+    }
 }
 
 fn load<'a>(status: &StatusResponse, theme: Theme) -> Line<'a> {

@@ -3,7 +3,7 @@
 mod any;
 mod world;
 
-use causeway::v1::{JobState, StatusResponse};
+use causeway::v1::{JobState, StateCount, StatusResponse};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::super::feed::Picture;
@@ -93,6 +93,44 @@ fn what_is_wrong_with_the_daemon_comes_first_at_every_size() {
         model.see(Picture { status, ..picture });
         assert!(drawn(&mut model, width, height).starts_with(" NOT READY: the disk"));
     }
+}
+
+/// `1234 failed  1` of 120 that were cancelled would be read as one.
+#[test]
+fn the_line_of_counts_leaves_out_whole_states_and_cuts_no_number() {
+    let counts = |width: u16, paused: u64, cancelled: u64| {
+        let mut model = model();
+        let picture = model.picture.clone().expect("seen");
+        let count = |(state, count): (JobState, u64)| StateCount { state: state.into(), count };
+        let rows = [
+            (JobState::Queued, 1_000_000),
+            (JobState::Running, 300),
+            (JobState::Paused, paused),
+            (JobState::Succeeded, 1_000_000),
+            (JobState::Failed, 1_234),
+            (JobState::Cancelled, cancelled),
+        ];
+        let jobs = rows.map(count).to_vec();
+        let status = StatusResponse { jobs, queue_oldest_seconds: 7_500, ..picture.status.clone() };
+        model.see(Picture { status, ..picture });
+        drawn(&mut model, width, 24).lines().nth(1).expect("a second line").to_owned()
+    };
+    let whole = "1000000 queued (2h05)  300 running  12 paused  1000000 succeeded  1234 failed  \
+        120 cancelled";
+    assert_eq!(counts(92, 12, 120), whole);
+    let without_cancelled =
+        "1000000 queued (2h05)  300 running  0 paused  1000000 succeeded  1234 failed";
+    assert_eq!(counts(80, 0, 0), without_cancelled, "there are none");
+    let without_zeros = "1000000 queued (2h05)  300 running  1000000 succeeded  1234 failed";
+    assert_eq!(counts(70, 0, 0), without_zeros);
+    let short = "1.0M queued (2h05)  300 running  1.0M succeeded  1234 failed";
+    assert_eq!(counts(60, 0, 0), short);
+    let less = "1.0M queued (2h05)  300 running  12 paused  1.0M succeeded  1234 failed...";
+    assert_eq!(counts(80, 12, 120), less);
+    assert_eq!(counts(40, 12, 120), "1.0M queued (2h05)  300 running...");
+    assert_eq!(counts(20, 12, 120), "300 running...");
+    assert_eq!(counts(13, 12, 120), "...");
+    assert_eq!(counts(2, 12, 120), "");
 }
 
 /// In the order of importance: the remotes go first, then the header, then all but the chosen job.

@@ -86,6 +86,25 @@ pub fn compact_rate(bytes_per_second: u64) -> String {
     }
 }
 
+/// `12k` of 12,345: four columns at most. What is short as it is, is exact.
+pub fn compact_count(count: u64) -> String {
+    const UNITS: [(u64, &str); 6] = [
+        (1_000_000_000_000_000_000, "E"),
+        (1_000_000_000_000_000, "P"),
+        (1_000_000_000_000, "T"),
+        (1_000_000_000, "G"),
+        (1_000_000, "M"),
+        (1_000, "k"),
+    ];
+    match UNITS.iter().find(|(scale, _)| count >= *scale) {
+        Some((scale, unit)) if count >= 10_000 => match count / scale {
+            whole @ 0..10 => format!("{whole}.{}{unit}", count % scale / (scale / 10)),
+            whole => format!("{whole}{unit}"),
+        },
+        _ => count.to_string(),
+    }
+}
+
 /// `52m` of `52m 10s`: what matters first.
 pub fn compact_time(seconds: u64) -> String {
     match seconds {
@@ -120,6 +139,9 @@ mod tests {
         assert_eq!(compact_rate(612 << 20), "612M");
         assert_eq!(compact_rate(0), "-");
         assert_eq!(compact_size(5_000_000_000_000), "4.54T");
+        let counts = [9_999, 10_000, 999_999, 1_000_000, 9_990_000, 10_000_000, u64::MAX];
+        let compact = ["9999", "10k", "999k", "1.0M", "9.9M", "10M", "18E"];
+        assert_eq!(counts.map(compact_count), compact);
         assert_eq!(compact_time(187), "3m");
         assert_eq!(compact_time(7_500), "2h05");
         assert_eq!(short("01K7Z3M8Q4T5V6W7X8Y9Z0A1B2"), "Y9Z0A1B2");
@@ -141,6 +163,7 @@ mod tests {
         #[test]
         fn every_figure_is_compact(number: u64) {
             prop_assert!(compact_size(number).len() <= 6, "{}", compact_size(number));
+            prop_assert!(compact_count(number).len() <= 4, "{}", compact_count(number));
             prop_assert!(compact_time(number % 10_000_000_000).len() <= 7);
         }
     }

@@ -4,6 +4,7 @@ use causeway::v1::{
     Failure, ImageProgress, Job, Part, RemoteLimits, RemoteStatus, StageProgress, StateCount,
     StatusResponse, TransferSpec,
 };
+use causeway::words::Word;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::Timestamp;
 use proptest::collection::vec;
@@ -11,6 +12,7 @@ use proptest::prelude::*;
 use prost_types::Timestamp as ProtoTime;
 
 use super::super::super::feed::{Parts, Picture};
+use super::super::text::{compact_count, compact_time};
 use super::*;
 
 fn text() -> impl Strategy<Value = String> {
@@ -164,6 +166,41 @@ proptest! {
         model.tick(Timestamp::from_second(seconds + 60).expect("legal"));
         show(&mut model, 1, 1);
         prop_assert!(model.jobs.len() <= 12);
+    }
+}
+
+proptest! {
+    /// Each is one of a state's own, exact or short, with the whole word behind it.
+    #[test]
+    fn no_number_of_jobs_is_cut(
+        rows in vec((0_i32..8, number()), 0..8),
+        oldest in number(),
+        width in 0_u16..150,
+    ) {
+        let jobs: Vec<_> =
+            rows.into_iter().map(|(state, count)| StateCount { state, count }).collect();
+        let status = StatusResponse {
+            ready: true,
+            queue_oldest_seconds: oldest,
+            jobs: jobs.clone(),
+            ..Default::default()
+        };
+        let mut model = Model::new(Timestamp::from_second(NOW.0).expect("legal"), "");
+        model.see(Picture { status, ..Picture::default() });
+        let drawn = drawn(&mut model, width, 24);
+        let line = drawn.lines().nth(1).expect("a second line");
+        let shown = line.strip_suffix("...").unwrap_or(line);
+        for entry in shown.split("  ").filter(|entry| !entry.is_empty()) {
+            let is_whole = jobs.iter().any(|row| {
+                let word = Word::word(row.state()).unwrap_or("unknown");
+                let age = format!(" ({})", compact_time(oldest));
+                [row.count.to_string(), compact_count(row.count)]
+                    .iter()
+                    .filter_map(|count| entry.strip_prefix(&format!("{count} {word}")))
+                    .any(|rest| rest.is_empty() || rest == age)
+            });
+            prop_assert!(is_whole, "{entry} in {line} of {width}");
+        }
     }
 }
 
