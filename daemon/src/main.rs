@@ -39,8 +39,8 @@ enum Command {
     },
     /// Validate the configuration and exit: 0 when it is good, 78 with every fault when it is not.
     ///
-    /// A profile that is in no file, or whose file cannot be read, is a warning: the daemon starts
-    /// without it, and the jobs of that remote wait. The files are those that AWS_CONFIG_FILE and
+    /// A profile that is in no file that can be read, or whose files do not parse, is a warning: the daemon
+    /// starts without it, and the jobs of that remote wait. The files are those that AWS_CONFIG_FILE and
     /// AWS_SHARED_CREDENTIALS_FILE name; else, for a configuration in /etc/causeway, those in
     /// /etc/causeway/aws, where the service looks; else those in the home.
     #[command(after_help = "Example:\n  causewayd check --config ./causewayd.toml")]
@@ -70,7 +70,7 @@ enum Command {
     /// anything is written. Transfers that were under way go on from the parts that the target has.
     ///
     /// It is for the data directory's owner: what another user wrote there, root too, the daemon could
-    /// not open.
+    /// not open. One that is not there becomes that of whoever restores.
     #[command(after_help = "Example:\n  causewayd restore --from /var/backups/causeway-2026-01-02")]
     Restore {
         /// The configuration file.

@@ -141,8 +141,9 @@ pub(super) fn key(remote: &RemoteName) -> String {
     format!("limits/{remote}")
 }
 
-/// What the ledger keeps of a remote. 0.1.0 kept the limits bare, all three of them: it cannot read this
-/// one, says so, and goes by the configuration, where it would take what is not named for unlimited.
+/// What the ledger keeps of a remote. Before, it kept the limits bare, all three of them: a daemon of then
+/// cannot read this, says so, and goes by the configuration, where it would take what is not named for
+/// unlimited.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Kept {
@@ -166,7 +167,8 @@ fn persisted(ledger: &Ledger, name: &RemoteName) -> Result<LimitsChange, Error> 
         tracing::warn!(
             remote = %name, %error,
             "the persisted limits cannot be read, and the configuration's are in force: set \
-             them again with `causeway limits set {name} … --persist`"
+             them again with `causeway limits set {name} … --persist`, or \
+                 forget them with `causeway limits reset {name}`"
         );
     });
     Ok(kept.unwrap_or_default())
@@ -225,7 +227,12 @@ mod tests {
         assert_eq!(found, [LimitsChange::default(), read(7).into()], "bare ones are all three");
         let told = std::fs::read_to_string(&path).expect("it was written");
         assert_eq!(told.lines().count(), 1, "{told}");
-        for part in ["WARN", "remote=gov", "`causeway limits set gov … --persist`"] {
+        for part in [
+            "WARN",
+            "remote=gov",
+            "`causeway limits set gov … --persist`",
+            "`causeway limits reset gov`",
+        ] {
             assert!(told.contains(part), "{told}");
         }
     }
@@ -242,7 +249,7 @@ mod tests {
         assert_eq!(Kept::read(&text).expect("our own"), named);
         assert!(
             serde_json::from_str::<Limits>(&text).is_err(),
-            "0.1.0 is not to take it for limits"
+            "a daemon of before is not to take it for limits"
         );
         for bad in [r#"{"named":{"pace":1}}"#, r#"{"named":7}"#, "7", "", r#"{"named":{},"and":1}"#]
         {

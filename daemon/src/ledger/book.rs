@@ -192,7 +192,8 @@ impl Desk {
             }
             self.states[new as usize].fetch_add(1, Ordering::Relaxed);
         }
-        self.waiting().change(waits.0, waits.1);
+        let queued = self.states[JobState::Queued as usize].load(Ordering::Relaxed);
+        self.waiting().change(waits.0, waits.1, queued);
         if let Some((job, bytes)) = event {
             self.events.push(cursor, job, bytes);
         }

@@ -62,7 +62,7 @@ impl Notice {
         // An end may be told of later, when something else was done to the job.
         let revision = job.ended_revision.unwrap_or(job.revision);
         let id = format!("{}.{}.{revision}", job.id, event.as_str());
-        Ok(Self { id, at, body: body::of(job, event, at)? })
+        Ok(Self { id, at, body: body::of(job, event, revision, at)? })
     }
 }
 

@@ -166,6 +166,9 @@ mod tests {
         let data = tempfile::tempdir().expect("a directory");
         check_owner(data.path()).expect("ours");
         check_owner(&data.path().join("new")).expect("nobody's");
+        let root = Path::new("/");
+        let theirs = fs::metadata(root).expect("there").uid() != unistd::geteuid().as_raw();
+        assert_eq!(check_owner(root).is_err(), theirs);
     }
 
     #[test]

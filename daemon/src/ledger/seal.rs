@@ -5,7 +5,8 @@
 //! what was not yet on disk and wrong for what was. So every commit also writes the sum (exclusive or)
 //! of the hashes of all records, which costs one hash a record and is compared once, at start-up. What is
 //! hashed is a record's key and its head, which holds its checksum: the check proves the payload by that,
-//! so a missing, an old and a changed record all show, and no payload is hashed twice.
+//! so a missing, an old and a changed record all show, and no payload is hashed twice. A row of the queue has no
+//! record: its value is no longer than a head, and is hashed whole.
 //!
 //! Outbox and counters are left out: they hold nothing that is not elsewhere, and change with every
 //! commit. Against a database that went back as a whole there is the audit log, which is never ahead.

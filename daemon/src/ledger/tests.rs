@@ -242,7 +242,7 @@ fn assert_consistent(ledger: &Ledger) {
         assert_eq!(count, jobs.iter().filter(|job| job.state == state).count() as u64, "{state:?}");
     }
     let mut waiting = Waiting::default();
-    jobs.iter().for_each(|job| waiting.change(None, job.queued_since()));
+    jobs.iter().for_each(|job| waiting.change(None, job.queued_since(), 1));
     assert_eq!(*ledger.inner.desk.waiting(), waiting);
     for job in &jobs {
         let parts = ledger.parts(job.id).expect("whole records");

@@ -8,11 +8,13 @@
 //! - It grows with the seconds in which somebody came who still waits, not with the jobs.
 //! - A job's moment is a function of the job alone, as its index keys are: what knows the job before and
 //!   after a change knows what to take out and what to put in.
+//! - Nothing is left once the queue is empty: an older version, after a rollback, writes a job anew without its
+//!   moment and may leave the row that has it.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::key;
+use super::{key, record};
 use crate::model::{Job, Timestamp};
 
 const MILLIS: u64 = 1000;
@@ -24,13 +26,24 @@ pub(super) struct Waiting(BTreeMap<u64, u64>);
 /// What a job's row of the queue says besides its key: when it came back into it. Nothing where it has been
 /// there since its submission, which is in the key.
 pub(super) fn row(job: &Job) -> Vec<u8> {
+    const { assert!(size_of::<u64>() <= record::HEAD_BYTES, "a row is hashed no further") };
     job.queued_at.map(|at| at.0.to_be_bytes().to_vec()).unwrap_or_default()
 }
 
 impl Waiting {
-    /// A job that waited since `before` waits since `after`; `None` where it is not in the queue.
-    pub(super) fn change(&mut self, before: Option<Timestamp>, after: Option<Timestamp>) {
+    /// A job that waited since `before` waits since `after`, `None` where it is not in the queue, which now has
+    /// so many.
+    pub(super) fn change(
+        &mut self,
+        before: Option<Timestamp>,
+        after: Option<Timestamp>,
+        queued: u64,
+    ) {
         if before == after {
+            return;
+        }
+        if queued == 0 {
+            self.0.clear();
             return;
         }
         if let Some(Timestamp(before)) = before
@@ -41,15 +54,21 @@ impl Waiting {
                 counted.remove();
             }
         }
-        if let Some(Timestamp(after)) = after {
-            *self.0.entry(after / MILLIS).or_default() += 1;
+        if let Some(after) = after {
+            self.begin(after);
         }
+    }
+
+    fn begin(&mut self, Timestamp(at): Timestamp) {
+        *self.0.entry(at / MILLIS).or_default() += 1;
     }
 
     /// Takes a row of the queue.
     pub(super) fn take_row(&mut self, key: &[u8], value: &[u8]) {
         let since = key::number(value).map(Timestamp);
-        self.change(None, since.or_else(|| key::submitted_at(key)));
+        if let Some(since) = since.or_else(|| key::submitted_at(key)) {
+            self.begin(since);
+        }
     }
 
     /// Takes what another has counted.
@@ -75,11 +94,13 @@ mod tests {
     fn the_oldest_is_the_one_that_came_first_of_those_that_are_still_there() {
         let mut waiting = Waiting::default();
         for second in [7, 3, 3, 5] {
-            waiting.change(None, at(second).map(|at| at.plus_millis(second)));
+            waiting.change(None, at(second).map(|at| at.plus_millis(second)), 4);
         }
         let mut oldest = Vec::new();
-        for (before, after) in [(3, None), (3, at(9)), (5, None), (7, None), (9, None)] {
-            waiting.change(at(before), after);
+        for (before, after, queued) in
+            [(3, None, 3), (3, at(9), 3), (5, None, 2), (7, None, 1), (9, None, 0)]
+        {
+            waiting.change(at(before), after, queued);
             oldest.push(waiting.oldest());
         }
         assert_eq!(oldest, [at(3), at(5), at(7), at(9), None]);

@@ -69,10 +69,10 @@ impl ProfileFiles {
         let config = seen(&self.config, EnvConfigFileKind::Config, name).await;
         let credentials = seen(&self.credentials, EnvConfigFileKind::Credentials, name).await;
         let lack = match (config, credentials) {
-            (Err(one), Err(other)) => format!("{one}; {other}"),
-            (Err(why), Ok(_)) | (Ok(_), Err(why)) => why,
-            (Ok(Some(one)), Ok(Some(other))) => format!("{one}; {other}"),
-            (Ok(None), Ok(_)) | (Ok(_), Ok(None)) => return None,
+            (Err(one) | Ok(Some(one)), Err(other) | Ok(Some(other))) => format!("{one}; {other}"),
+            // One that does not parse is in the way of both.
+            (Err(why), Ok(None)) | (Ok(None), Err(why)) => why,
+            (Ok(None), Ok(_)) | (Ok(Some(_)), Ok(None)) => return None,
         };
         let place = match self.place {
             Place::Named => String::new(),
@@ -89,7 +89,7 @@ impl ProfileFiles {
 /// Whether the file has the profile: `None`, or what it has not.
 ///
 /// # Errors
-/// What keeps the file from being read.
+/// What keeps the SDK from reading either file.
 async fn seen(path: &Path, kind: EnvConfigFileKind, name: &str) -> Result<Option<String>, String> {
     // The SDK may take a file that it cannot read for an empty one: the system's own word comes first.
     match std::fs::read_to_string(path) {
@@ -97,7 +97,8 @@ async fn seen(path: &Path, kind: EnvConfigFileKind, name: &str) -> Result<Option
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Some(format!("{} is not there", path.display())));
         }
-        Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
+        // By default it is as if it were empty.
+        Err(error) => return Ok(Some(format!("{} cannot be read: {error}", path.display()))),
     }
     let files = EnvConfigFiles::builder().with_file(kind, path).build();
     let read = profile::load(&Fs::real(), &Env::real(), &files, None).await;
@@ -185,6 +186,8 @@ mod tests {
         fs::create_dir(&credentials).expect("room");
         let both = told("gov").await;
         assert!(both.contains("on line 2") && both.contains("DIR/credentials cannot be read: "));
+        fs::write(&config, "[profile gov]\n").expect("room");
+        assert_eq!(told("gov").await, "", "it is in the other");
     }
 
     /// Root's home is not the daemon's, and root runs it by hand.

@@ -41,7 +41,13 @@ struct Data<'a> {
     receipt: Option<Value>,
 }
 
-pub(super) fn of(job: &Job, event: JobEvent, at: Timestamp) -> Result<String, Error> {
+/// `revision` is the one that the event gave the job.
+pub(super) fn of(
+    job: &Job,
+    event: JobEvent,
+    revision: u64,
+    at: Timestamp,
+) -> Result<String, Error> {
     let receipt = job.receipt.as_ref();
     let size = receipt.and_then(|receipt| receipt.source.as_ref()).map(|source| source.size);
     let data = Data {
@@ -51,7 +57,7 @@ pub(super) fn of(job: &Job, event: JobEvent, at: Timestamp) -> Result<String, Er
         source: source(job),
         target: target(job),
         labels: &job.labels,
-        revision: job.revision,
+        revision,
         attempts: job.attempts,
         submitted_at: rfc3339(job.submitted_at),
         started_at: job.started_at.map(rfc3339),

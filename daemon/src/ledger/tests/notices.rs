@@ -145,6 +145,8 @@ async fn an_end_is_told_again_by_its_id_though_the_job_has_changed_since() {
     let ledger = open_telling(dir.path(), &rules);
     let after = told(&ledger, "ops");
     assert_eq!((after.len(), &after[0].id), (1, &before[0].id));
+    let revision = format!("\"revision\":{},", failed.revision);
+    assert!(after[0].body.contains(&revision), "{}", after[0].body);
 
     ledger.control(id, Change::Retry, "uid:0").await.expect("it failed");
     let lease = token(&claim(&ledger, ANY).await.expect("queued"));

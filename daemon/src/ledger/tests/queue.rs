@@ -105,11 +105,8 @@ async fn a_renewed_lease_keeps_its_token_and_makes_no_event() {
     let ledger = open(dir.path());
     let (id, token) = uploading(&ledger, "a", 1 << 20).await;
     let cursor = *ledger.subscribe().borrow();
-    let lease = |token| Lease {
-        owner: ledger.instance().into(),
-        token,
-        expires_at: Timestamp(u64::MAX),
-    };
+    let lease =
+        |token| Lease { owner: ledger.instance().into(), token, expires_at: Timestamp(u64::MAX) };
     let renewed = ledger.apply(id, token, Change::Renew(lease(token))).await.expect("leased");
     assert_eq!(renewed.lease, Some(lease(token)));
     assert_eq!(*ledger.subscribe().borrow(), cursor);

@@ -123,3 +123,26 @@ async fn a_ledger_that_was_made_anew_waits_since_the_same_moment() {
     assert_eq!(days(&ledger), Some(0));
     assert_consistent(&ledger);
 }
+
+/// It drops the fields that it does not know, and leaves a row whose key is as it was.
+#[tokio::test]
+async fn what_an_older_version_left_of_a_wait_ends_with_the_queue() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let id = submitted_days_ago(&ledger, 3).id;
+    for change in [Change::Pause, Change::Resume] {
+        control(&ledger, id, change).await;
+    }
+    let job = Job { queued_at: None, ..ledger.get(id).expect("there") };
+    let mut draft = Draft::default();
+    let written = record::encode(&job, || "job".into()).expect("plain data");
+    draft.writes.put(Table::Jobs, &id.to_bytes(), written);
+    let written = ledger.inner.desk.enter(&mut ledger.book().expect("whole"), draft);
+    drop(written.expect("the disk works"));
+    ledger.close().await.expect("on disk");
+
+    let ledger = open(dir.path());
+    assert_eq!(days(&ledger), Some(0), "the row has the moment yet");
+    claim(&ledger, ANY).await.expect("queued");
+    assert_eq!(ledger.counts().oldest_queued, None);
+}
