@@ -83,8 +83,7 @@ fn transfer(mut section: Section<'_>) -> Transfer {
     };
     // A budget that could not be read has its fault already.
     if memory_budget.is_some() || !given {
-        // Small objects take memory first and then a slot, parts the other way round: with less than
-        // this each could wait for the other.
+        // With less, slots that a side would take stand and wait for memory.
         let (parts, jobs) = (transfer.max_parts_in_flight, transfer.max_active_jobs);
         let needed = ByteCount(u64::from(parts) * PART_MEMORY.0 + u64::from(jobs) * JOB_MEMORY.0);
         if transfer.memory_budget < needed {

@@ -30,6 +30,10 @@ impl Transfer {
         };
         let mut budget = Budget::default();
         let digest = loop {
+            if self.is_closed() {
+                *permit = None;
+                self.open().await?;
+            }
             let held = match permit.take() {
                 Some(held) => held,
                 None => self.stop.or_soon(self.seat.acquire()).await?,
@@ -37,10 +41,11 @@ impl Transfer {
             let memory = self.stop.or_soon(self.memory.reserve(PART_MEMORY)).await?;
             let origin = self.origin(Arc::clone(&work.source));
             let error = match self.stop.or_now(self.hash_range(origin, work.range)).await? {
-                Ok(digest) => break digest?,
-                Err(error) => error,
+                Some(Ok(digest)) => break digest?,
+                Some(Err(error)) => error,
+                None => continue,
             };
-            drop((held, memory));
+            drop((memory, held));
             let failure = self.origin(Arc::clone(&work.source)).failure(&error);
             match budget.spend(failure.class) {
                 Some(pause) => self.pause(Side::Source, &failure, pause).await?,

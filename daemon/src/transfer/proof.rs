@@ -105,10 +105,11 @@ impl Transfer {
             let permit = self.stop.or_soon(self.seat.acquire()).await?;
             let memory = self.stop.or_soon(self.memory.reserve(PART_MEMORY)).await?;
             let error = match self.stop.or_now(self.hash_range(origin.clone(), range)).await? {
-                Ok(digest) => return digest.map_err(Fault::from),
-                Err(error) => error,
+                Some(Ok(digest)) => return digest.map_err(Fault::from),
+                Some(Err(error)) => error,
+                None => continue,
             };
-            drop((permit, memory));
+            drop((memory, permit));
             let failure = origin.failure(&error);
             match budget.spend(failure.class) {
                 Some(pause) => self.pause(Side::Target, &failure, pause).await?,
@@ -117,18 +118,25 @@ impl Transfer {
         }
     }
 
-    /// The digest of a range, read for that alone.
+    /// The digest of a range, read for that alone; `None` where a side's schedule has let nothing pass for too
+    /// long.
     pub(super) async fn hash_range(
         &self,
         origin: Origin,
         range: ByteRange,
-    ) -> Result<Result<PartDigest, integrity::Error>, ReadError> {
+    ) -> Option<Result<Result<PartDigest, integrity::Error>, ReadError>> {
         let trace = Trace::new(origin.pinned.size, range, Arc::default());
         let mut reader = Reader::new(self, origin, range, None, Arc::clone(&trace));
-        while let Some(frame) = reader.next().await {
-            frame?;
+        let read = async {
+            while let Some(frame) = reader.next().await {
+                frame?;
+            }
+            Ok(trace.digest())
+        };
+        tokio::select! {
+            read = read => Some(read),
+            () = self.closed_for_long() => None,
         }
-        Ok(trace.digest())
     }
 
     /// Tags and metadata that a server dropped without a word are set again, or reported.

@@ -89,7 +89,7 @@ impl Transfer {
         let mut gone = false;
         loop {
             let upload_of = Some((upload, gone));
-            if let Found::Ours(published) = self.look(source, upload_of, digest).await? {
+            if let Found::Ours(published) = self.look(source, upload_of, digest, &mut None).await? {
                 return self.record.publish(published).await;
             }
             if parts.is_empty() {
@@ -159,23 +159,25 @@ impl Transfer {
             // object, with other metadata, for ours.
             if self.only_if_absent()
                 && !is_clear
-                && let Found::Ours(published) = self.look(source, None, digest).await?
+                && let Found::Ours(published) = self.look(source, None, digest, &mut held).await?
             {
                 return self.record.publish(published).await;
             }
-            let object = match held.take() {
+            // Hours may pass: others need what it holds.
+            let object = match held.take().filter(|_| !self.is_closed()) {
                 Some(object) => object,
                 None => self.hold(source).await?,
             };
             if object.digest != digest {
                 return Err(Fault::useless(self.source_differs()));
             }
-            match self.put(source, &object).await? {
+            let put = self.put(source, &object).await?;
+            drop(object);
+            match put {
                 Some(Ok(published)) => return self.published(published).await,
                 Some(Err(error)) => self.after(error, &mut budget).await?,
                 None => {}
             }
-            held = Some(object);
         }
     }
 
@@ -185,9 +187,10 @@ impl Transfer {
         source: &PinnedObject,
         object: &Held,
     ) -> Result<Option<Result<PublishedObject, blob::Error>>, Fault> {
-        self.open().await?;
+        if self.stop.is_stopping() {
+            return Err(Fault::Stopped);
+        }
         let attributes = self.attributes(source);
-        let _permit = self.stop.or_soon(self.seat.acquire()).await?;
         let crc64nvme = object.digest.crc64nvme;
         let pulse = Arc::new(Pulse::new());
         let body = body(object.bytes.clone(), crc64nvme, self.target.pace(), &pulse);
@@ -220,14 +223,25 @@ impl Transfer {
     }
 
     /// Looks at what stands at the target. Of an `upload` it is known whether Complete was answered that
-    /// it is gone.
+    /// it is gone. An object that is `held` is let go of where one look does not do.
     async fn look(
         &self,
         source: &PinnedObject,
         upload: Option<(&UploadId, bool)>,
         digest: ObjectDigest,
+        held: &mut Option<Held>,
     ) -> Result<Found, Fault> {
-        let existing = self.retrying(Side::Target, || self.target.look()).await?;
+        let first = match held {
+            Some(_) => self.stop.or_now(self.target.look()).await?.ok(),
+            None => None,
+        };
+        let existing = match first {
+            Some(existing) => existing,
+            None => {
+                *held = None;
+                self.retrying(Side::Target, || self.target.look()).await?
+            }
+        };
         let Some(existing) = existing else { return Ok(Found::Clear) };
         // An upload that still stands was not completed, whatever the object there looks like.
         let may_be_done = match upload {

@@ -1,4 +1,9 @@
 //! Objects small enough to hold: read whole and hashed before anything is sent.
+//!
+//! # Invariants
+//! - What is held has a slot, from before it is read until it is sent: memory is reserved by who has a slot
+//!   already, here as for parts. Were it asked for the other way round, each could wait for the other.
+//! - Whoever waits for a side, or before another try, holds nothing: the object is read again.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,17 +15,18 @@ use super::pulse::{Phase, Pulse};
 use super::reader::{ReadError, Reader, Trace};
 use super::retry::Budget;
 use super::{Fault, Transfer};
-use crate::base::{Direction, Pace, Reservation};
+use crate::base::{Direction, Pace, Permit, Reservation};
 use crate::blob::PartBytes;
 use crate::integrity;
 use crate::model::{ByteRange, Job, ObjectDigest, PinnedObject, Side};
 
-/// A small object, held, with the memory that it takes.
+/// A small object, held, with the slot and the memory that it takes.
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) bytes: Bytes,
     pub(super) digest: ObjectDigest,
     _memory: Reservation,
+    _slot: Permit,
 }
 
 /// As much is handed on at once as a frame of a larger object has.
@@ -68,20 +74,20 @@ impl Transfer {
 
     /// Reads a small object whole.
     pub(super) async fn hold(&self, source: &PinnedObject) -> Result<Held, Fault> {
-        self.open().await?;
-        let memory = self.stop.or_soon(self.memory.reserve(source.size)).await?;
         let pinned = Arc::new(source.clone());
         let mut budget = Budget::default();
         loop {
-            let permit = self.stop.or_soon(self.seat.acquire()).await?;
+            self.open().await?;
+            let slot = self.stop.or_soon(self.seat.acquire()).await?;
+            let memory = self.stop.or_soon(self.memory.reserve(source.size)).await?;
             let error = match self.stop.or_now(self.read_whole(&pinned)).await? {
                 Ok(bytes) => {
                     let digest = integrity::digest(&bytes);
-                    return Ok(Held { bytes, digest, _memory: memory });
+                    return Ok(Held { bytes, digest, _memory: memory, _slot: slot });
                 }
                 Err(error) => error,
             };
-            drop(permit);
+            drop((memory, slot));
             let failure = self.origin(Arc::clone(&pinned)).failure(&error);
             match budget.spend(error.class()) {
                 Some(pause) => self.pause(Side::Source, &failure, pause).await?,

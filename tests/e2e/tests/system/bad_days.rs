@@ -310,3 +310,39 @@ async fn credentials_of_the_other_partition_make_the_job_wait() -> Result<()> {
     world.until(&id, |job| job["state"] == "cancelled").await?;
     daemon.stop(LogCheck::Clean).await
 }
+
+/// The least that may be configured: three small objects need more memory than there is, and the parts of a large
+/// one take every slot. Who waits for another try must hold nothing of either.
+#[tokio::test(flavor = "multi_thread")]
+async fn small_objects_that_are_refused_and_parts_never_wait_for_each_other() -> Result<()> {
+    let mut world = World::new().await?;
+    world.config.set("transfer.max_parts_in_flight", 2)?;
+    world.config.set("transfer.max_active_jobs", 1)?;
+    world.config.set("transfer.memory_budget", "10MiB")?;
+    world.gov.faults([
+        Fault::on("PutObject", Action::Status("SlowDown".into())).count(6),
+        Fault::on("UploadPart", Action::DelayMs(50)),
+    ]);
+    let daemon = world.start().await?;
+    let (large, small) = (images(160 << 20), images(8 << 20));
+    world.put("large.bin", large.clone()).await?;
+    let of = |key: &str| (format!("commercial:images/{key}"), format!("gov:landing/{key}"));
+    let (source, target) = of("large.bin");
+    let mut ids = vec![world.submit(&[&source, &target, "--part-size", "8MiB"]).await?];
+    world.until(&ids[0], |job| job["parts_done"].as_u64() >= Some(1)).await?;
+    for key in ["0.bin", "1.bin", "2.bin"] {
+        world.put(key, small.clone()).await?;
+        let (source, target) = of(key);
+        ids.push(world.submit(&[&source, &target]).await?);
+    }
+    for id in &ids {
+        world.causeway(&["watch", id]).await?.expect_code(0)?;
+    }
+    world.assert_landed("large.bin", &large).await?;
+    for key in ["0.bin", "1.bin", "2.bin"] {
+        world.assert_landed(key, &small).await?;
+    }
+    let status = daemon.get("/metrics").await?;
+    ensure!(status.contains("causeway_memory_used_bytes 0"), "memory is still reserved");
+    daemon.stop(LogCheck::Clean).await
+}
