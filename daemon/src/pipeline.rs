@@ -243,7 +243,7 @@ impl Pipeline {
     async fn fail(&self, record: &Record, failure: Failure, restart: bool) -> Result<(), Fault> {
         tracing::error!(job = %record.job, %failure, "the job failed");
         let job = record.apply(Change::Fail { failure, restart }).await?;
-        self.finished(job.kind, JobState::Failed);
+        self.finished(job.kind, job.state);
         Ok(())
     }
 

@@ -252,6 +252,12 @@ impl Job {
                 self.receipt = Some(*receipt);
                 self.end(JobState::Succeeded, now);
             }
+            // A cancel that was acknowledged is not forgotten over a failure: a retry of all that failed would
+            // publish against a person's word.
+            Change::Fail { failure, .. } if self.intent == Intent::Cancel => {
+                self.warn(failure.to_string());
+                return self.stop(now);
+            }
             Change::Fail { failure, restart } => {
                 if restart {
                     self.restart();

@@ -105,6 +105,15 @@ fn retry_continues_a_failed_job_from_its_parts_and_restarts_a_cancelled_one() {
     assert_eq!(fresh.transfer, TransferState::Unplanned);
 }
 
+/// It may be acknowledged while the worker writes the failure down.
+#[test]
+fn a_cancel_is_not_forgotten_over_a_failure() {
+    let job = uploading().apply(Change::Cancel, NOW).expect("legal").apply(failed(), NOW);
+    let job = job.expect("legal");
+    assert_eq!((job.state, &job.failure), (JobState::Cancelled, &None));
+    assert_eq!(job.warnings.len(), 1, "what failed is told: {:?}", job.warnings);
+}
+
 /// What it did before is no wait.
 #[test]
 fn a_job_waits_since_it_came_into_the_queue_last() {

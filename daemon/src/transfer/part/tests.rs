@@ -121,7 +121,8 @@ async fn end(listed: String, habits: Habits) -> (Fault, usize) {
 /// Servers exist that say so in no other way: the connection breaks, as on a bad link.
 #[tokio::test]
 async fn an_upload_that_is_gone_is_begun_anew_where_it_only_breaks_the_connection() {
-    let (fault, asked) = end(refusal("404 Not Found", "NoSuchUpload"), Habits::default()).await;
+    let (fault, asked) =
+        Box::pin(end(refusal("404 Not Found", "NoSuchUpload"), Habits::default())).await;
     assert!(matches!(fault, Fault::BeginAnew { .. }), "{fault:?}");
     assert_eq!(asked, 1);
 }
@@ -136,7 +137,7 @@ async fn a_link_that_breaks_is_blamed_where_the_upload_stands_or_nobody_can_say(
     for (listed, habits, expected) in
         [(stands, Habits::default(), 1), (no_answer, Habits::default(), 1), (gone, unlisted, 0)]
     {
-        let (fault, asked) = end(listed, habits).await;
+        let (fault, asked) = Box::pin(end(listed, habits)).await;
         let Fault::Failed { failure, restart: false } = fault else { panic!("{fault:?}") };
         assert_eq!((failure.class, asked), (FailureClass::Transient, expected), "{failure}");
         assert!(failure.to_string().contains("s3:PutObject"), "{failure}");
