@@ -13,6 +13,10 @@ type Kind = fn(Box<Exchange>) -> Error;
 /// Those that an in-progress quota refuses. AWS's page says that it does, not with which code.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ami-store-restore.html>
 const IN_PROGRESS_QUOTA: [&str; 2] = ["CreateStoreImageTask", "CreateRestoreImageTask"];
+/// Those that take an image in any state: its absence is all that they call unavailable. Of a deregistered image EC2 says so
+/// as often as that it does not exist.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
+const IN_ANY_STATE: [&str; 3] = ["DeregisterImage", "DescribeImages", "DescribeImageAttribute"];
 /// What follows it is for `aws sts decode-authorization-message`, and longer than a page.
 const ENCODED: &str = "Encoded authorization failure message";
 
@@ -56,6 +60,7 @@ fn kind(told: &Exchange) -> Kind {
         "AuthFailure" if told.message.to_ascii_lowercase().contains("not authorized") => {
             Error::AccessDenied
         }
+        "InvalidAMIID.Unavailable" if IN_ANY_STATE.contains(&told.api) => Error::NoSuchImage,
         code => by_code(code).unwrap_or_else(|| by_status(told.status.unwrap_or_default())),
     }
 }
@@ -201,6 +206,25 @@ mod tests {
         assert!(matches!(keys, Error::Credentials(_)), "{keys}");
         let image = of("Not authorized for image:ami-1");
         assert!(matches!(image, Error::AccessDenied(_)), "{image}");
+    }
+
+    /// The one code tells of an image that is gone, and of one that is disabled.
+    #[test]
+    fn an_unavailable_image_is_gone_where_its_state_would_not_matter() {
+        for (api, is_gone) in [
+            ("DeregisterImage", true),
+            ("DescribeImages", true),
+            ("DescribeImageAttribute", true),
+            ("CreateStoreImageTask", false),
+            ("DisableImage", false),
+            ("EnableImageDeprecation", false),
+        ] {
+            let error = error(api, 400, Some("InvalidAMIID.Unavailable"), "no longer available");
+            match is_gone {
+                true => assert!(matches!(error, Error::NoSuchImage(_)), "{api}: {error}"),
+                false => assert!(matches!(error, Error::WrongState(_)), "{api}: {error}"),
+            }
+        }
     }
 
     #[test]

@@ -3,10 +3,14 @@
 //!
 //! Each can be repeated: a crash after one and before its record does it once more, and finds it done.
 
-use super::{Road, restore_of, store_of, unfit, work};
+use tokio::time::Instant;
+
+use super::{Road, SEEN_AFTER, refused, restore_of, store_of, unfit, work};
 use crate::base::clock;
 use crate::image::{Deletion, Error, Images};
-use crate::model::{Chore, ImageFact, Job, ObjectAddress, Retire, Side, StoreSpec, Timestamp};
+use crate::model::{
+    Chore, ImageFact, ImageState, Job, ObjectAddress, Retire, Side, StoreSpec, Timestamp,
+};
 use crate::transfer::Fault;
 
 impl Road<'_> {
@@ -101,6 +105,7 @@ impl Road<'_> {
             }
         });
         let Some(deleted) = gone.await? else {
+            self.see_gone(spec, images).await?;
             return Ok(format!("{} is gone", spec.image));
         };
         let mut line = format!("{} is deregistered", spec.image);
@@ -115,5 +120,25 @@ impl Road<'_> {
             };
         }
         Ok(line)
+    }
+
+    /// EC2's word for an image that is gone may mean its state as well: so it is looked for, until what was deregistered a
+    /// moment ago is not seen any more.
+    async fn see_gone(&self, spec: &StoreSpec, images: &Images) -> Result<(), Fault> {
+        let (remote, id) = (&spec.image.remote, spec.image.image.as_str());
+        let since = Instant::now();
+        loop {
+            let found = self.ask(Side::Source, remote, || images.image(id)).await?;
+            if found.is_none_or(|image| image.state == ImageState::Deregistered) {
+                return Ok(());
+            }
+            if since.elapsed() >= SEEN_AFTER {
+                let reason = "EC2 says that the image is not available, and it is there still";
+                let failure = refused(reason, "look at the image's state, and retry");
+                let failure = failure.on(Side::Source, Some(remote.clone()));
+                return Err(Fault::failed(failure.at("ec2:DeregisterImage", id)));
+            }
+            self.look_again(since).await?;
+        }
     }
 }

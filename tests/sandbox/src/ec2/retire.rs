@@ -79,6 +79,7 @@ impl Ec2 {
             return Err(Refused::new("OperationNotPermitted", message));
         }
         let Some(image) = state.images.remove(id) else { return Ok(done()) };
+        state.deregistered.insert(image.id.clone());
         let mut results = Vec::new();
         for snapshot_id in image.snapshot_ids().filter(|_| with_snapshots) {
             let outcome = match holder(&state, snapshot_id) {

@@ -37,6 +37,7 @@ impl Ec2 {
             tags: Tags::new(spec.tags, now),
             visible_at: now,
         };
+        state.deregistered.remove(&id);
         state.images.insert(id.clone(), image);
         id
     }

@@ -1,6 +1,6 @@
 //! All that EC2 knows, as plain data behind one lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,6 +17,8 @@ use crate::content::synthetic::mix;
 pub(super) struct State {
     pub(super) options: Ec2Options,
     pub(super) images: BTreeMap<String, Image>,
+    /// The ids of those that were deregistered.
+    pub(super) deregistered: BTreeSet<String>,
     pub(super) snapshots: BTreeMap<String, Snapshot>,
     /// In the order they were started.
     pub(super) stores: Vec<StoreTask>,
@@ -32,6 +34,7 @@ impl State {
         Self {
             options,
             images: BTreeMap::new(),
+            deregistered: BTreeSet::new(),
             snapshots: BTreeMap::new(),
             stores: Vec::new(),
             storing: Admission::default(),
@@ -55,9 +58,13 @@ impl State {
     /// An image that the account sees.
     ///
     /// # Errors
-    /// `InvalidAMIID.Malformed`, `InvalidAMIID.NotFound`.
+    /// `InvalidAMIID.Malformed`, `InvalidAMIID.NotFound`; `InvalidAMIID.Unavailable` where it was deregistered.
     pub(super) fn image(&self, id: &str) -> Result<&Image, Refused> {
         check_id(id, "ami", "InvalidAMIID.Malformed")?;
+        if self.deregistered.contains(id) {
+            let message = format!("The image ID '{id}' is no longer available");
+            return Err(Refused::new("InvalidAMIID.Unavailable", message));
+        }
         let visible = |image: &&Image| image.visible_at <= Instant::now();
         self.images.get(id).filter(visible).ok_or_else(|| {
             let message = format!("The image id '[{id}]' does not exist");

@@ -111,7 +111,7 @@ async fn deregistering_deletes_only_snapshots_that_nobody_else_stands_on() {
     let form = format!("Action=DeregisterImage&ImageId={id}&DeleteAssociatedSnapshots=true");
     assert_eq!(first(&world.yes(&form).await, "returnCode"), "skipped");
     assert!(world.ec2.snapshots().contains_key(&snapshot));
-    assert_eq!(world.code(&form).await, "InvalidAMIID.NotFound");
+    assert_eq!(world.code(&form).await, "InvalidAMIID.Unavailable");
     // Not asked to, it keeps them.
     world.yes(&format!("Action=DeregisterImage&ImageId={twin}")).await;
     assert!(world.ec2.snapshots().contains_key(&snapshot));
