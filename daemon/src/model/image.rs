@@ -217,6 +217,15 @@ impl Image {
         let volumes = self.devices.iter().filter_map(|device| device.volume.as_ref());
         volumes.filter_map(|volume| volume.gib).map(u64::from).sum()
     }
+
+    /// Whether more is billed of it than plain Linux: Windows, RHEL, SUSE, SQL Server, or what is sold with it.
+    /// RegisterImage cannot be told of it.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/billing-info-fields.html>
+    pub fn is_billed(&self) -> bool {
+        const PLAIN: [&str; 2] = ["", "RunInstances"];
+        let operation = self.usage_operation.as_deref().unwrap_or_default();
+        self.platform.is_some() || !self.product_codes.is_empty() || !PLAIN.contains(&operation)
+    }
 }
 
 #[cfg(test)]
@@ -257,6 +266,18 @@ pub(crate) mod tests {
             source_image: None,
             source_region: None,
         }
+    }
+
+    #[test]
+    fn an_image_is_billed_by_any_of_the_fields_that_say_so() {
+        let mut plain = image("ami-01234567");
+        assert!(!plain.is_billed(), "nothing is said");
+        plain.usage_operation = Some("RunInstances".to_owned());
+        assert!(!plain.is_billed(), "plain Linux");
+        let rhel = Image { usage_operation: Some("RunInstances:0010".to_owned()), ..plain.clone() };
+        let windows = Image { platform: Some("windows".to_owned()), ..plain.clone() };
+        let sold = Image { product_codes: vec!["abc".to_owned()], ..plain };
+        assert!(rhel.is_billed() && windows.is_billed() && sold.is_billed());
     }
 
     #[test]

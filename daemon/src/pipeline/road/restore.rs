@@ -222,6 +222,9 @@ impl Road<'_> {
         fidelity.encrypted = open.is_none() && !snapshots.is_empty();
         fidelity.repaired = work.progress.repair_asked.is_some();
         if spec.repair && fidelity.needs_repair() && !fidelity.repaired {
+            if image.is_billed() || source.is_some_and(Image::is_billed) {
+                return Err(Fault::failed(billed(spec, &image)));
+            }
             return self.note(ImageFact::RepairAsked(Box::new(image))).await;
         }
         let restored = RestoredImage { image, fidelity };
@@ -295,6 +298,22 @@ fn of(spec: &RestoreSpec, reason: String, remedy: &str) -> Failure {
     let failure = Failure::new(FailureClass::Permanent, reason, remedy);
     let failure = failure.on(Side::Target, Some(spec.object.remote.clone()));
     failure.at("ec2:CreateRestoreImageTask", spec.object.resource())
+}
+
+/// It is not registered anew: the restored image has what it is billed as, and the new one would not.
+fn billed(spec: &RestoreSpec, image: &Image) -> Failure {
+    let reason = format!(
+        "what {} boots by was lost, and registering it anew would lose what it is billed as",
+        image.id
+    );
+    let remedy = format!(
+        "take {0} as it is, or deregister {0} and submit without --repair, or make the image anew \
+         of an instance",
+        image.id
+    );
+    let failure = Failure::new(FailureClass::Permanent, reason, remedy);
+    let failure = failure.on(Side::Target, Some(spec.object.remote.clone()));
+    failure.at("ec2:RegisterImage", image.id.as_str())
 }
 
 fn no_id(spec: &RestoreSpec, id: &str) -> Failure {

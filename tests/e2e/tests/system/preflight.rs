@@ -458,3 +458,18 @@ async fn policies_are_of_each_side_and_for_its_own_partition() -> Result<()> {
     ensure!(target["policy"]["Version"] == "2012-10-17", "{target}");
     cloud.stop().await
 }
+
+/// Without its licence a Windows image would be of no use to anybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_of_an_image_that_is_billed_is_warned_of() -> Result<()> {
+    let mut cloud = Cloud::new().await?;
+    let (_, checks) = cloud.migrate(&["--repair"]).await?;
+    ensure!(check(&checks, "target", "repair")?["outcome"] != "warning", "{checks:#?}");
+    let mut spec = ImageSpec::new("windows");
+    spec.traits.platform = Some("Windows".to_owned());
+    cloud.image = cloud.world.commercial.ec2().add_image(spec);
+    let (code, checks) = cloud.migrate(&["--repair"]).await?;
+    ensure!(code == 0, "{checks:#?}");
+    is(&checks, "target", "repair", "warning", &["billed", "leave --repair out"])?;
+    cloud.stop().await
+}

@@ -194,7 +194,8 @@ pub struct RestoredOptions {
     /// Fail unless the new image's snapshots are encrypted
     #[arg(long)]
     pub require_encryption: bool,
-    /// Register the new image anew where boot mode, TPM, UEFI data or IMDS support were lost
+    /// Register the new image anew where boot mode, TPM, UEFI data or IMDS support were lost; fail where it
+    /// is billed as more than plain Linux (Windows, RHEL, …), which would be lost
     #[arg(long)]
     pub repair: bool,
 }

@@ -122,6 +122,15 @@ async fn repair(
     name: Option<&str>,
 ) -> Result<(), Halted> {
     const NAME: &str = "repair";
+    if image.is_billed() {
+        report.warning(
+            NAME,
+            "registering the image anew would lose what it is billed as: where what it boots by is \
+             lost, the job fails",
+            "leave --repair out, or make the image anew of an instance",
+        );
+        return Ok(());
+    }
     let empty = |volume: &Volume| Volume { snapshot: None, encrypted: None, ..volume.clone() };
     let devices = image.devices.iter();
     let registration = Registration {

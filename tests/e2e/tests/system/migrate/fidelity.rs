@@ -96,6 +96,26 @@ async fn a_repair_whose_answers_are_lost_leaves_one_image() -> Result<()> {
     running.daemon.stop(LogCheck::Clean).await
 }
 
+/// RegisterImage cannot say what an image is billed as: the restored one, which has it, is not given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_is_billed_is_not_registered_anew() -> Result<()> {
+    let world = forgetful().await?;
+    let mut spec = ImageSpec::new("windows-1");
+    spec.traits.platform = Some("Windows".to_owned());
+    spec.traits.boot_mode = Some("uefi".to_owned());
+    spec.traits.tpm_support = Some("v2.0".to_owned());
+    let image = world.from().add_image(spec);
+    let running = world.start().await?;
+    let words = ["target gov", "ec2:RegisterImage", "boots by", "billed"];
+    running.fails(repaired(&image), &words).await?;
+    let new = world.the_only_new_image(&[])?;
+    ensure!(new.traits.platform.as_deref() == Some("Windows"), "{new:?}");
+    let stats = world.world.gov.stats();
+    let calls = ["RegisterImage", "DeregisterImage", "PutParameter"].map(|name| stats.calls(name));
+    ensure!(calls == [0, 0, 0], "{calls:?}");
+    running.daemon.stop(LogCheck::Expected(&["the job failed"])).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_lost_nothing_is_not_registered_anew() -> Result<()> {
     let world = ImageWorld::new().await?;
