@@ -4,14 +4,16 @@
 //! Between the two, what is to be registered is in the job's record.
 
 use super::restore::{ASKED_MAX, own_tags};
-use super::{Road, SEEN_AFTER, restore_of, seen_by, unfit, work};
+use super::{Road, SEEN_AFTER, refused, restore_of, seen_by, unfit, work};
 use crate::image::{Error, Images, Registration};
-use crate::model::{Change, Fidelity, Image, ImageFact, Job, RestoreSpec, Side};
+use crate::model::{
+    Change, Failure, Fidelity, Image, ImageAddress, ImageFact, Job, RestoreSpec, Side,
+};
 use crate::transfer::Fault;
 use crate::transfer::retry::Budget;
 
 const NOT_COMPARED: &str = "the UEFI variables were not compared: ec2:DescribeImageAttribute is not allowed, \
-                            or the image is somebody else's";
+                            or the image is somebody else's, or it is gone";
 
 impl Road<'_> {
     /// The restored image beside the one that was stored.
@@ -23,10 +25,6 @@ impl Road<'_> {
         restored: &Image,
     ) -> Result<Fidelity, Fault> {
         let mut fidelity = Fidelity::of(source, restored);
-        let boots_by_uefi = |image: &Image| {
-            let by = image.traits.boot_mode.as_deref();
-            by.is_some_and(|mode| mode.starts_with("uefi"))
-        };
         if !boots_by_uefi(source) {
             return Ok(fidelity);
         }
@@ -48,7 +46,7 @@ impl Road<'_> {
     }
 
     /// The variables that an image boots with; `None` where they are not to be had: of somebody else's
-    /// image, they are not.
+    /// image, they are not, nor of a source that somebody deregistered since it was stored.
     async fn uefi_data(
         &self,
         side: Side,
@@ -59,6 +57,7 @@ impl Road<'_> {
         self.ask(side, remote, || async {
             match images.uefi_data(id).await {
                 Err(Error::AccessDenied(_) | Error::Unsupported(_)) => Ok(None),
+                Err(Error::NoSuchImage(_)) if side == Side::Source => Ok(None),
                 data => data.map(Some),
             }
         })
@@ -86,6 +85,8 @@ impl Road<'_> {
         restored: &Image,
     ) -> Result<Job, Fault> {
         let remote = &spec.object.remote;
+        // What it takes is at hand before the restored one is given up.
+        let registration = self.registration(job, restored).await?;
         let old = restored.id.as_str();
         self.ask(Side::Target, remote, || async {
             match images.deregister(old, false).await {
@@ -94,7 +95,6 @@ impl Road<'_> {
             }
         })
         .await?;
-        let registration = self.registration(job, restored).await?;
         let (name, mut budget) = (Some(registration.name.as_str()), Budget::default());
         let mut patience = work(job)?.progress.register_asked.map(seen_by);
         for _ in 0..ASKED_MAX {
@@ -127,6 +127,12 @@ impl Road<'_> {
         let source = work.progress.source.as_deref().ok_or_else(|| unfit("it has no source"))?;
         let spec = work.spec.store.as_ref().ok_or_else(|| unfit("it stores nothing"))?;
         let stored_at = self.images(&spec.image.remote, Side::Source)?;
+        let uefi_data = self.uefi_data(Side::Source, &stored_at, source).await?;
+        // Once the restored one may be gone, an image without them is better than none.
+        let is_begun = work.progress.register_asked.is_some();
+        if uefi_data.is_none() && boots_by_uefi(source) && !is_begun {
+            return Err(Fault::failed(not_to_be_had(&spec.image, restored)));
+        }
         let mut tags = restored.tags.clone();
         tags.retain(|key, _| !key.starts_with("aws:"));
         tags.extend(own_tags(job)?);
@@ -134,9 +140,28 @@ impl Road<'_> {
             name: restored.name.clone(),
             description: source.description.clone(),
             traits: source.traits.clone(),
-            uefi_data: self.uefi_data(Side::Source, &stored_at, source).await?.flatten(),
+            uefi_data: uefi_data.flatten(),
             devices: restored.devices.clone(),
             tags,
         })
     }
+}
+
+fn boots_by_uefi(image: &Image) -> bool {
+    image.traits.boot_mode.as_deref().is_some_and(|mode| mode.starts_with("uefi"))
+}
+
+/// The image would be registered without what the source boots with.
+fn not_to_be_had(source: &ImageAddress, restored: &Image) -> Failure {
+    let reason = format!(
+        "{source} boots by UEFI, and its UEFI variables are not to be had: \
+         ec2:DescribeImageAttribute is not allowed, or the image is somebody else's, or it is gone"
+    );
+    let remedy = format!(
+        "allow it, and retry; or take {0} as it was restored; or deregister {0} and submit without \
+         --repair",
+        restored.id
+    );
+    let failure = refused(reason, remedy).on(Side::Source, Some(source.remote.clone()));
+    failure.at("ec2:DescribeImageAttribute", source.image.as_str())
 }

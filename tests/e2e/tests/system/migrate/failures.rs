@@ -94,3 +94,24 @@ async fn a_new_image_that_somebody_deregisters_is_restored_anew_by_a_retry() -> 
     ensure!(world.the_only_new_image(&[])?.id != new, "it is the one that was gone");
     running.daemon.stop(FAILED).await
 }
+
+/// What was stored is all that a migration needs: the variables alone can be asked of nobody any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_somebody_deregisters_after_its_store_is_migrated_with_a_warning()
+-> Result<()> {
+    let world = ImageWorld::taking(100).await?;
+    let image = world.add_golden();
+    let running = world.start().await?;
+    let mut asked = migrate(&image);
+    asked.set_retire_source(RetireSource::Deregister);
+    let id = running.submit(asked).await?;
+    running.until(&id, |_| world.to().quotas().restore.admitted == 1).await?;
+    world.somebody_else("commercial").await?.deregister(&image, true).await?;
+    let job = running.succeeds(&id).await?;
+    world.the_only_new_image(&[])?;
+    let warnings = job.warnings.join("\n");
+    ensure!(warnings.contains("the UEFI variables were not compared"), "{warnings}");
+    let told = job.image.context("told")?.aftermath;
+    ensure!(told == [format!("commercial:{image} is gone")], "{told:?}");
+    running.daemon.stop(LogCheck::Clean).await
+}

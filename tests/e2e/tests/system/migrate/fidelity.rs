@@ -116,6 +116,25 @@ async fn an_image_that_is_billed_is_not_registered_anew() -> Result<()> {
     running.daemon.stop(LogCheck::Expected(&["the job failed"])).await
 }
 
+/// The restored image is not given up for one that lacks what the source booted with.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_whose_source_is_gone_is_not_registered_anew() -> Result<()> {
+    let world = forgetful().await?;
+    world.to().change(|options| options.restore_ms_per_gib = 100);
+    let image = world.add_golden();
+    let running = world.start().await?;
+    let id = running.submit(repaired(&image)).await?;
+    running.until(&id, |_| world.to().quotas().restore.admitted == 1).await?;
+    world.somebody_else("commercial").await?.deregister(&image, true).await?;
+    let words = ["source commercial", "ec2:DescribeImageAttribute", "UEFI variables", "gone"];
+    running.has_failed(&id, &words).await?;
+    world.the_only_new_image(&[])?;
+    let stats = world.world.gov.stats();
+    let calls = ["RegisterImage", "DeregisterImage", "PutParameter"].map(|name| stats.calls(name));
+    ensure!(calls == [0, 0, 0], "{calls:?}");
+    running.daemon.stop(LogCheck::Expected(&["the job failed"])).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_lost_nothing_is_not_registered_anew() -> Result<()> {
     let world = ImageWorld::new().await?;
