@@ -13,6 +13,8 @@ use crate::model::{
 };
 use crate::transfer::Fault;
 
+const MINUTE_MS: u64 = 60_000;
+
 impl Road<'_> {
     /// Does one.
     pub(super) async fn chore(&self, job: &Job, chore: Chore) -> Result<Job, Fault> {
@@ -30,7 +32,7 @@ impl Road<'_> {
         let after = spec.deprecate_after.unwrap_or_default();
         let new = work(job)?.progress.available.as_ref();
         let new = new.ok_or_else(|| unfit("no image is available"))?;
-        let at = new.at.plus_millis(after.saturating_mul(1000));
+        let at = deprecated_at(new.at, after, clock::now());
         let remote = &spec.object.remote;
         let images = self.images(remote, Side::Target)?;
         let id = new.fact.image.id.as_str();
@@ -82,8 +84,7 @@ impl Road<'_> {
         let images = self.images(remote, Side::Source)?;
         match how {
             Retire::Deprecate => {
-                // In the future, as EC2 wants it, to the minute.
-                let at = Timestamp(clock::now().0.next_multiple_of(60_000) + 60_000);
+                let at = soonest(clock::now());
                 self.ask(Side::Source, remote, || images.deprecate(id, at)).await?;
                 Ok(format!("{} is deprecated from {} on", spec.image, clock::rfc3339(at)))
             }
@@ -140,5 +141,42 @@ impl Road<'_> {
             }
             self.look_again(since).await?;
         }
+    }
+}
+
+/// When an image is deprecated that became available at `available`: `after` seconds later, or as soon as EC2
+/// takes it where that is past. An alias that waits, or a retry days later, is no reason never to end.
+fn deprecated_at(available: Timestamp, after: u64, now: Timestamp) -> Timestamp {
+    available.plus_millis(after.saturating_mul(1000)).max(soonest(now))
+}
+
+/// The first whole minute that is surely in the future: EC2 refuses what is past, and rounds to the minute.
+fn soonest(now: Timestamp) -> Timestamp {
+    let minutes = (now.0 / MINUTE_MS).saturating_add(2);
+    Timestamp(minutes.saturating_mul(MINUTE_MS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// EC2 rounds to the nearest minute, and refuses what is then past.
+    fn is_taken(at: Timestamp, now: Timestamp) -> bool {
+        (at.0 + MINUTE_MS / 2) / MINUTE_MS * MINUTE_MS > now.0
+    }
+
+    #[test]
+    fn a_deprecation_whose_moment_is_past_is_asked_for_as_soon_as_ec2_takes_it() {
+        let available = Timestamp(1_760_000_010_000);
+        for late in [0, 29_999, 45_000, 60_000, 95_000, 3_600_000, 9 * 86_400_000] {
+            let now = available.plus_millis(late);
+            let at = deprecated_at(available, 60, now);
+            assert!(is_taken(at, now), "{late} ms later: {at:?} at {now:?}");
+            assert!(at.millis_since(now) <= 2 * MINUTE_MS, "{late} ms later: {at:?} at {now:?}");
+        }
+        let day = deprecated_at(available, 86_400, available.plus_millis(95_000));
+        assert_eq!(day, available.plus_millis(86_400_000), "not past, and left as it is");
+        let never = deprecated_at(available, u64::MAX, Timestamp(u64::MAX));
+        assert!(never >= available, "{never:?}");
     }
 }
