@@ -27,7 +27,8 @@ use crate::watch::{Options, Watch};
 /// patience of a person.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A preflight tries one thing after another on both sides, and a list of images has many pages.
+/// A preflight tries one thing after another on both sides, a list of images has many pages, and SSM takes its
+/// time until an alias holds.
 const ROUNDS_DEADLINE: Duration = Duration::from_secs(300);
 
 /// An action may be for a million jobs, and each change is on disk before the answer comes.
@@ -164,7 +165,8 @@ impl Client {
     /// Puts back what a job's alias held before it, where it still names the job's image.
     pub async fn rollback_alias(&self, job_id: &str) -> Result<Alias, Error> {
         let request = RollbackAliasRequest { job_id: job_id.to_owned() };
-        let answer = self.answer(self.grpc().rollback_alias(timed(request)).await)?;
+        let answer =
+            self.answer(self.grpc().rollback_alias(within(ROUNDS_DEADLINE, request)).await)?;
         answer.alias.ok_or(Error::Incomplete { field: "alias" })
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Road, SEEN_AFTER, restore_of, seen_by, unfit, work};
+use crate::base::Backoff;
 use crate::image::{Error, Images, Parameter};
 use crate::model::{AliasAsked, Failure, FailureClass, ImageFact, Job, RestoreSpec, Side};
 use crate::remote::Remote;
@@ -122,10 +123,11 @@ fn of(spec: &RestoreSpec, name: &str, reason: String, remedy: &str) -> Failure {
     failure.on(Side::Target, Some(spec.object.remote.clone())).at("ssm:PutParameter", name)
 }
 
-/// Puts the value back that the alias of `job` had before; gives its new version.
+/// Puts the value back that the alias of `job` had before; gives its version. Where it has that value already,
+/// nothing is changed.
 ///
 /// # Errors
-/// Where it does not name the job's image any more, or had no value before, or SSM refuses.
+/// Where it names neither the job's image nor what it had before, or had no value before, or SSM refuses.
 pub async fn roll_back(remote: Arc<Remote>, job: &Job) -> Result<u64, Failure> {
     let refused =
         |reason: String, remedy: &str| Failure::new(FailureClass::Permanent, reason, remedy);
@@ -148,7 +150,11 @@ pub async fn roll_back(remote: Arc<Remote>, job: &Job) -> Result<u64, Failure> {
     let images = Images::new(remote);
     let told = |error: Error| error.to_failure(Side::Target);
     let now = images.parameter(name).await.map_err(told)?;
-    let holds = now.map(|now| now.value).unwrap_or_default();
+    let (holds, held) = now.map(|now| (now.value, now.version)).unwrap_or_default();
+    if holds == *previous {
+        // Put back before, by a request whose end was not seen, or by somebody else.
+        return Ok(held);
+    }
     if holds != *new {
         let reason = format!("it names {holds} now, and not the job's image {new}");
         return Err(of(
@@ -159,13 +165,32 @@ pub async fn roll_back(remote: Arc<Remote>, job: &Job) -> Result<u64, Failure> {
         ));
     }
     let version = images.put_parameter(name, previous, true).await.map_err(told)?;
-    let since = Instant::now();
-    while since.elapsed() < VALIDATED_AFTER {
-        let now = images.parameter(name).await.map_err(told)?;
-        if now.is_some_and(|now| now.value == *previous && now.version >= version) {
-            return Ok(version);
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
+    if is_seen(&images, name, previous, version).await.map_err(told)? {
+        return Ok(version);
     }
     Err(not_validated(spec, name, previous))
+}
+
+/// Whether a read gives `value`, with this version or a later one, in the time that SSM has to validate it. A
+/// read that fails for now is not the end: what was put may hold all the same.
+async fn is_seen(images: &Images, name: &str, value: &str, version: u64) -> Result<bool, Error> {
+    let (since, mut failures) = (Instant::now(), 0);
+    while since.elapsed() < VALIDATED_AFTER {
+        let pause = match images.parameter(name).await {
+            Ok(Some(now)) if now.value == value && now.version >= version => return Ok(true),
+            Ok(_) => LOOK_EVERY,
+            Err(error) => match error.class() {
+                FailureClass::Transient | FailureClass::Throttled => {
+                    tracing::info!(%error, name, "looking at the alias again");
+                    failures += 1;
+                    Backoff::REQUEST.delay(failures).max(LOOK_EVERY)
+                }
+                FailureClass::Permanent | FailureClass::Credentials | FailureClass::Corrupt => {
+                    return Err(error);
+                }
+            },
+        };
+        tokio::time::sleep(pause).await;
+    }
+    Ok(false)
 }

@@ -69,8 +69,45 @@ async fn a_rollback_is_refused_where_there_is_nothing_to_put_back() -> Result<()
     world.set_alias(ALIAS, &new).await?;
     let third = world.add("third");
     let job = running.done(aliased(&third, ALIAS)).await?;
-    world.set_alias(ALIAS, &new).await?;
-    refusal(&job.id, &["names", &new]).await?;
+    // Neither the job's image nor what was there before it.
+    let other = world.to().add_image(ImageSpec::new("golden-0"));
+    world.set_alias(ALIAS, &other).await?;
+    refusal(&job.id, &["names", &other]).await?;
+    running.daemon.stop(LogCheck::Clean).await
+}
+
+/// Its request was performed all the same: the second try finds that, and the job is said to be rolled back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_whose_answer_is_lost_is_finished_by_the_next() -> Result<()> {
+    let (world, image, before) = Box::pin(named_before()).await?;
+    let running = world.start().await?;
+    let job = running.done(aliased(&image, ALIAS)).await?;
+    world.world.gov.faults([Fault::on("PutParameter", Action::LoseAnswer).call(1)]);
+    let lost = running.client.rollback_alias(&job.id).await;
+    ensure!(lost.is_err(), "its answer was lost: {lost:?}");
+    let put_back = || value(&world) == Some((before.clone(), 3));
+    running.until(&job.id, |_| put_back()).await?;
+    let alias = running.progress(&job.id).await?.alias.context("the alias")?;
+    ensure!(!alias.rolled_back, "it was not known to be: {alias:?}");
+
+    let alias = running.client.rollback_alias(&job.id).await?;
+    ensure!((alias.version, alias.rolled_back) == (3, true), "{alias:?}");
+    let alias = running.progress(&job.id).await?.alias.context("the alias")?;
+    ensure!(alias.rolled_back && put_back(), "{alias:?}, {:?}", value(&world));
+    running.daemon.stop(LogCheck::Clean).await
+}
+
+/// The look before the request is the first call.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_goes_on_where_a_look_at_the_alias_is_refused_for_now() -> Result<()> {
+    let (world, image, before) = Box::pin(named_before()).await?;
+    let running = world.start().await?;
+    let job = running.done(aliased(&image, ALIAS)).await?;
+    let gov = &world.world.gov;
+    gov.faults([Fault::on("GetParameter", Action::Status("ThrottlingException".into())).call(2)]);
+    let alias = running.client.rollback_alias(&job.id).await?;
+    ensure!((alias.version, alias.rolled_back) == (3, true), "{alias:?}");
+    ensure!(value(&world) == Some((before, 3)), "{:?}", value(&world));
     running.daemon.stop(LogCheck::Clean).await
 }
 
