@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::quota::{Begun, Kind, Waiting};
 use super::Road;
 use crate::image::{self, Images};
-use crate::model::{ImageFact, JobId, RemoteName, Side, WaitReason};
+use crate::model::{ImageFact, JobId, ObjectAddress, RemoteName, Side, WaitReason};
 use crate::transfer::Fault;
 
 /// A look at what is in progress, when nothing was heard of it.
@@ -21,6 +21,8 @@ pub(super) struct Task<'a> {
     pub(super) name: &'a str,
     /// Of its image's volumes.
     pub(super) gib: u64,
+    /// What EC2 is to read, and the ETag that it had when it was looked at or proven.
+    pub(super) object: Option<(&'a ObjectAddress, &'a str)>,
 }
 
 impl Task<'_> {
@@ -37,8 +39,9 @@ impl Road<'_> {
     }
 
     /// Waits for the task's turn and asks for it; a quota that EC2 says is used up is waited for. Gives any
-    /// other answer, and what counts the task. `intent` is on disk before each time that EC2 is asked, as of
-    /// that time: whoever finds it knows for how long what was made may not be seen yet.
+    /// other answer, and what counts the task. What EC2 is to read has to be what it was, each time that EC2 is
+    /// asked. `intent` is on disk before, as of that time: whoever finds it knows for how long what was made may
+    /// not be seen yet.
     pub(super) async fn begin<T, F>(
         &self,
         task: &Task<'_>,
@@ -53,6 +56,9 @@ impl Road<'_> {
         loop {
             self.wait_for_room(task, &turn).await?;
             let begun = self.count(task);
+            if let Some((address, etag)) = task.object {
+                self.check_object(address, etag).await?;
+            }
             self.note(intent.clone()).await?;
             match self.handle.stop.or_now(ask()).await? {
                 Err(image::Error::Quota(told)) => {

@@ -6,7 +6,8 @@ use super::{Road, Side, refused, restore_of, store_of, work};
 use crate::blob::{self, Existing};
 use crate::image::{By, Images, Snapshot, SnapshotState};
 use crate::model::{
-    Failure, Image, ImageFact, ImageState, Job, RemoteName, RestoreSpec, StoreSpec, StoredObject,
+    Failure, Image, ImageFact, ImageState, Job, ObjectAddress, RemoteName, RestoreSpec, StoreSpec,
+    StoredObject,
 };
 use crate::transfer::Fault;
 
@@ -122,13 +123,41 @@ impl Road<'_> {
             self.check_name(job, remote, name).await?;
         }
         self.check_encryption(spec).await?;
-        if work(job)?.progress.stored.is_some() {
+        if let Some(stored) = &work(job)?.progress.stored {
+            is_same(&spec.object, &stored.fact.etag, Some(&found))?;
             return Ok(job.clone());
         }
         let Existing { size, etag, version_id, .. } = found;
         let stored = StoredObject { size, etag, version_id, reused: true };
         self.note(ImageFact::Stored(stored)).await
     }
+
+    /// Whether the object is the one yet that was looked at or proven, hours ago perhaps. EC2 takes a key and no
+    /// version: right before each request this leaves the time of one request in which it may be replaced.
+    pub(super) async fn check_object(
+        &self,
+        address: &ObjectAddress,
+        etag: &str,
+    ) -> Result<(), Fault> {
+        let object = self.object(address, Side::Target)?;
+        let found = self.ask(Side::Target, &address.remote, || object.look()).await?;
+        is_same(address, etag, found.as_ref())
+    }
+}
+
+/// # Errors
+/// Where the object is gone, or has another ETag than this one. An empty one tells nothing.
+fn is_same(address: &ObjectAddress, etag: &str, found: Option<&Existing>) -> Result<(), Fault> {
+    let reason = match found {
+        Some(found) if etag.is_empty() || found.etag == etag => return Ok(()),
+        Some(found) => {
+            format!("the object is another one now: its ETag was {etag}, and is {}", found.etag)
+        }
+        None => "the object is gone".to_owned(),
+    };
+    let failure = refused(reason, "submit it anew where what stands there is meant");
+    let failure = failure.on(Side::Target, Some(address.remote.clone()));
+    Err(Fault::failed(failure.at("s3:GetObject", address.resource())))
 }
 
 /// EC2 in `own` and a bucket in `region`: why that is none for it, and what to do.

@@ -10,8 +10,8 @@ use super::describe::name_taken;
 use super::{JOB_TAG, Road, SEEN_AFTER, restore_of, seen_by, work};
 use crate::image::{By, Images, Snapshot, SnapshotState};
 use crate::model::{
-    Failure, FailureClass, Fidelity, Image, ImageFact, ImageId, ImageState, Job, RestoreSpec,
-    RestoredImage, Side, Tags,
+    Failure, FailureClass, Fidelity, Image, ImageFact, ImageId, ImageState, ImageWork, Job,
+    ObjectAddress, RestoreSpec, RestoredImage, Side, Tags,
 };
 use crate::transfer::Fault;
 use crate::transfer::retry::Budget;
@@ -263,14 +263,25 @@ pub(super) fn own_tags(job: &Job) -> Result<Tags, Fault> {
     Ok(tags)
 }
 
-fn task<'a>(job: &Job, images: &'a Images) -> Task<'a> {
+fn task<'a>(job: &'a Job, images: &'a Images) -> Task<'a> {
     let progress = job.image.as_deref().map(|image| &image.progress);
     let source = progress.and_then(|progress| progress.source.as_deref());
     // Of an object alone, its own size is the least that its volumes have.
     let stored = progress.and_then(|progress| progress.stored.as_ref());
     let stored = stored.map(|stored| stored.fact.size.div_ceil(1 << 30));
     let gib = source.map(|image| image.gib()).or(stored).unwrap_or(1);
-    Task { job: job.id, kind: Kind::Restore, side: Side::Target, images, name: "", gib }
+    let object = job.image.as_deref().and_then(expected);
+    Task { job: job.id, kind: Kind::Restore, side: Side::Target, images, name: "", gib, object }
+}
+
+/// The object that is to be restored, with the ETag of the one that was carried there, or found there.
+fn expected(work: &ImageWork) -> Option<(&ObjectAddress, &str)> {
+    let address = &work.spec.restore.as_ref()?.object;
+    let etag = match &work.progress.carried {
+        Some(carried) => &carried.fact.target.as_ref()?.etag,
+        None => &work.progress.stored.as_ref()?.fact.etag,
+    };
+    Some((address, etag.as_str()))
 }
 
 fn is_over(state: &ImageState) -> bool {

@@ -36,6 +36,7 @@ impl Road<'_> {
             images: &images,
             name: &stored_name,
             gib: source.map_or(0, |image| image.gib()),
+            object: None,
         };
         let mut asked = work(&job)?.progress.store_asked;
         let mut patience = asked.map_or(SEEN_AFTER, |asked| seen_by(asked.at));

@@ -107,6 +107,30 @@ async fn stores_that_other_people_began_count_too() -> Result<()> {
     running.daemon.stop(LogCheck::Clean).await
 }
 
+/// While the job waits, somebody writes another image to the key: that one was not asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_replaced_while_its_restore_waits_is_not_restored() -> Result<()> {
+    let world = ImageWorld::new().await?;
+    let (first, second) = (add(&world, "first", 8), add(&world, "second", 8));
+    let running = world.start().await?;
+    for image in [&first, &second] {
+        running.done(store(image, "images/")).await?;
+    }
+    world.from().change(|options| options.restore_in_progress_gb = 0);
+    let restored = v1::RestoredImage { name: "again".to_owned(), ..v1::RestoredImage::default() };
+    let source = format!("commercial:images/{first}.bin");
+    let id = running.submit(v1::RestoreSpec { source, restored: Some(restored) }).await?;
+    waits_for_quota(&running, &id).await?;
+    let commercial = &world.world.commercial;
+    let other = commercial.object("images", &format!("{second}.bin")).context("the other")?;
+    let (bytes, attributes) = (other.bytes().await?, other.attributes.clone());
+    commercial.put("images", &format!("{first}.bin"), bytes, attributes).await?;
+    world.from().change(|options| options.restore_in_progress_gb = RESTORE_GB);
+    running.has_failed(&id, &["target commercial", &first, "another one now", &other.etag]).await?;
+    ensure!(world.from().images().len() == 2, "{:?}", world.from().images());
+    running.daemon.stop(LogCheck::Expected(&["the job failed"])).await
+}
+
 /// The configuration may know less than EC2 does: then EC2's no means to wait, and is said to.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quota_that_is_lower_than_configured_is_waited_for() -> Result<()> {

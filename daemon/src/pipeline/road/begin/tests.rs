@@ -60,7 +60,8 @@ impl World {
 
     fn task(&self) -> Task<'_> {
         let (kind, side) = (Kind::Restore, Side::Target);
-        Task { job: self.job.id, kind, side, images: &self.images, name: "", gib: 1 }
+        let (job, images) = (self.job.id, &self.images);
+        Task { job, kind, side, images, name: "", gib: 1, object: None }
     }
 }
 
