@@ -313,8 +313,12 @@ impl Ledger {
         desk.drop_parts(&mut draft, before, &after)?;
         draft.upload(before, &after)?;
         let ended = is_over(&after) && after.state != before.state;
+        // That EC2 is asked again changes the moment of it alone, every 15 s for days.
+        let image = |job: &Job| {
+            job.image.as_ref().map(|image| image.progress.clone().asked_at(job.submitted_at))
+        };
         let moved = audit::step(&before.transfer) != audit::step(&after.transfer)
-            || before.image != after.image;
+            || image(before) != image(&after);
         let by_itself = match (ended, moved && asked.is_none()) {
             (true, _) => Some(after.state.as_str()),
             (false, true) => Some(event),

@@ -107,7 +107,7 @@ pub(super) fn catch_up(audit: &mut Audit, store: &Store) -> Result<(), Error> {
 }
 
 /// The entries of all rows, in their order.
-fn entries(store: &Store) -> Result<Vec<Entry>, Error> {
+pub(super) fn entries(store: &Store) -> Result<Vec<Entry>, Error> {
     let mut all = Vec::new();
     for item in store.tree(Table::Outbox).iter() {
         let (_, value) = item.map_err(Error::Storage)?;

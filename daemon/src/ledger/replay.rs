@@ -17,7 +17,9 @@ use super::store::{self, Store, Table, Writes};
 use super::submit::KeyUse;
 use super::{Error, notices, uploads};
 use crate::base::clock;
-use crate::model::{Failure, FailureClass, Job, JobId, JobState, TransferState, UploadId};
+use crate::model::{
+    Failure, FailureClass, ImageProgress, Intent, Job, JobId, JobState, TransferState, UploadId,
+};
 
 /// Changes that are committed together.
 const STAGED_MAX: usize = 512;
@@ -90,17 +92,22 @@ impl<'a> Replay<'a> {
         if let Some(transfer) = entry.field::<TransferState>("transfer")? {
             job.transfer = transfer;
         }
-        if let (Some(image), Some(progress)) = (&mut job.image, entry.field("image")?) {
-            image.progress = progress;
+        if let (Some(image), Some(progress)) =
+            (&mut job.image, entry.field::<ImageProgress>("image")?)
+        {
+            // It may have been asked for again since, which has no line.
+            image.progress = progress.asked_at(clock::now());
         }
         job.failure = entry.field("failure")?;
         job.receipt = entry.field("receipt")?;
-        self.put(&before, &job)?;
         // That its object was published has no line of its own.
-        match job.transfer.upload().filter(|_| job.state == JobState::Succeeded) {
-            Some(upload) => self.forget(id, upload),
-            None => Ok(()),
-        }
+        let is_proven = job.state == JobState::Succeeded || job.is_carried();
+        let published = match &mut job.transfer {
+            TransferState::Sealing { upload, .. } if is_proven => upload.take(),
+            _ => None,
+        };
+        self.put(&before, &job)?;
+        published.map_or(Ok(()), |upload| self.forget(id, &upload))
     }
 
     /// An upload that its job had let go of is gone from the target.
@@ -160,6 +167,10 @@ impl<'a> Replay<'a> {
 
 /// A job whose presigned URL cannot be used any more. One that is over keeps its end.
 fn without_secret(mut job: Job) -> Job {
+    if job.intent == Intent::Cancel {
+        // That needs none.
+        return job;
+    }
     let remedy = "submit it anew with a fresh presigned URL";
     if job.state.is_terminal() {
         job.warnings.push(format!(

@@ -16,7 +16,7 @@ use std::thread;
 
 use super::store::{Store, Table, caught};
 use super::waiting::Waiting;
-use super::{Error, integrity, key, record};
+use super::{Error, integrity, key, outbox, record};
 use crate::model::JobState;
 
 /// The hash of one record; 0 of none.
@@ -68,6 +68,9 @@ pub(super) fn check(store: &Store, audited: u64) -> Result<Counted, Error> {
             let what = format!("it ends with change {newest}, and the audit log with {audited}");
             return Err(Error::corrupt(what));
         }
+        // No part of the sum, but what the start goes on from: if it is broken, that shows while all can still
+        // be made anew.
+        outbox::entries(store)?;
         Ok(found.counted)
     })
 }

@@ -3,6 +3,7 @@
 mod audited;
 mod crash;
 mod durable;
+mod images;
 mod kept;
 mod notices;
 mod queue;

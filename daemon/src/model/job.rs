@@ -337,6 +337,11 @@ impl Job {
         self.state == JobState::Queued
     }
 
+    /// Whether it is about an image whose object is at the target, and proven.
+    pub fn is_carried(&self) -> bool {
+        self.image.as_ref().is_some_and(|image| image.progress.carried.is_some())
+    }
+
     /// Since when it has been in the queue; `None` where it is not there.
     pub fn queued_since(&self) -> Option<Timestamp> {
         self.is_claimable().then(|| self.queued_at.unwrap_or(self.submitted_at))

@@ -236,6 +236,18 @@ pub struct ImageProgress {
     pub chores: Vec<(Chore, String)>,
 }
 
+impl ImageProgress {
+    /// The same, with what EC2 is asked for again and again asked at `at`.
+    #[must_use]
+    pub fn asked_at(mut self, at: Timestamp) -> Self {
+        if let Some(asked) = &mut self.store_asked {
+            asked.at = at;
+        }
+        self.restore_asked = self.restore_asked.map(|_| at);
+        self
+    }
+}
+
 /// A fact, and when it became one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct At<T> {

@@ -181,6 +181,47 @@ async fn a_ledger_made_from_its_log_has_the_same_jobs() {
     }
 }
 
+/// The outbox is no part of the sum, and what the start goes on from.
+#[tokio::test]
+async fn a_broken_row_of_the_outbox_is_made_anew_too() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    for step in 0..100 {
+        submit(&ledger, submission(&step.to_string())).await;
+    }
+    let before = restored_all(&ledger);
+    ledger.flush().await.expect("the disk works");
+    let rows = keys(&ledger, Table::Outbox);
+    let outbox = ledger.inner.desk.store.tree(Table::Outbox);
+    outbox.insert(&rows[rows.len() / 2], b"x").expect("the disk works");
+    ledger.close().await.expect("on disk");
+    let ledger = open(dir.path());
+    assert_eq!(asides(dir.path()), 1);
+    assert_same(&before, &restored_all(&ledger));
+}
+
+/// Nobody has to sign for it that an upload is let go of.
+#[tokio::test]
+async fn a_cancelled_job_whose_secret_is_lost_is_cancelled_all_the_same() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let mut one = submission("a");
+    one.spec.as_mut().expect("a transfer").source =
+        "https://h.example/a.bin?X-Amz-Signature=deadbeef".parse().expect("legal");
+    let id = submit(&ledger, one).await.id;
+    let lease = token(&claim(&ledger, ANY).await.expect("queued"));
+    for change in [plan(100 << 20), upload()] {
+        ledger.apply(id, lease, change).await.expect("leased");
+    }
+    ledger.control(id, Change::Cancel, "uid:0").await.expect("it runs");
+    ledger.close().await.expect("on disk");
+    for lost in [rebuild::LEDGER, "secrets"] {
+        fs::remove_dir_all(dir.path().join(lost)).expect("it was there");
+    }
+    let job = open(dir.path()).get(id).expect("there");
+    assert_eq!((job.state, job.intent), (JobState::Queued, Intent::Cancel));
+}
+
 /// A disk that lies: 64 bytes anywhere in the database are not what was written.
 #[tokio::test]
 async fn bytes_overwritten_anywhere_lose_no_job() {
