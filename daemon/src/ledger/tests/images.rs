@@ -32,7 +32,7 @@ async fn migrating(ledger: &Ledger) -> (JobId, u64) {
         retire_source: None,
     };
     let id = submit(ledger, Submission::image(spec, submission("a").spec)).await.id;
-    let token = token(&claim(ledger, ANY).await.expect("just submitted"));
+    let token = token(&claim(ledger, Room { images: 1, ..ANY }).await.expect("just submitted"));
     (id, token)
 }
 
