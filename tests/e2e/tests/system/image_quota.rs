@@ -124,9 +124,11 @@ async fn an_object_that_is_replaced_while_its_restore_waits_is_not_restored() ->
     let commercial = &world.world.commercial;
     let other = commercial.object("images", &format!("{second}.bin")).context("the other")?;
     let (bytes, attributes) = (other.bytes().await?, other.attributes.clone());
-    commercial.put("images", &format!("{first}.bin"), bytes, attributes).await?;
+    let key = format!("{first}.bin");
+    commercial.put("images", &key, bytes, attributes).await?;
+    let etag = commercial.object("images", &key).context("the new one")?.etag.clone();
     world.from().change(|options| options.restore_in_progress_gb = RESTORE_GB);
-    running.has_failed(&id, &["target commercial", &first, "another one now", &other.etag]).await?;
+    running.has_failed(&id, &["target commercial", &first, "another one now", &etag]).await?;
     ensure!(world.from().images().len() == 2, "{:?}", world.from().images());
     running.daemon.stop(LogCheck::Expected(&["the job failed"])).await
 }
