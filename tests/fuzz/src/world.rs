@@ -11,8 +11,8 @@ use causeway_proto::v1;
 use causeway_proto::v1::control_client::ControlClient;
 use causewayd::base::{InForce, Limits, LimitsChange, Origin};
 use causewayd::control::{
-    Defaults, DryRun, Engine, EngineStatus, ImagesAsked, LimitsRefused, ListedPage,
-    Listen, Place, RemoteStatus, Service, Settings, bind,
+    Defaults, DryRun, Engine, EngineStatus, ImagesAsked, LimitsRefused, ListedPage, Listen, Place,
+    RemoteStatus, Service, Settings, bind,
 };
 use causewayd::ledger::{Ledger, trial};
 use causewayd::model::{
@@ -251,11 +251,7 @@ impl Engine for Fake {
         Ok(in_force(self.with(changed)))
     }
 
-    async fn reset_limits(
-        &self,
-        remote: &RemoteName,
-        by: &str,
-    ) -> Result<InForce, LimitsRefused> {
+    async fn reset_limits(&self, remote: &RemoteName, by: &str) -> Result<InForce, LimitsRefused> {
         self.set_limits(remote, Limits::default().into(), false, by).await
     }
 
