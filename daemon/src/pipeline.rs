@@ -362,3 +362,6 @@ fn not_aborted(job: &Job, fault: Fault) -> Result<String, Fault> {
         fault => Err(fault),
     }
 }
+
+#[cfg(test)]
+mod tests;

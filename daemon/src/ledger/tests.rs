@@ -112,6 +112,14 @@ pub(super) fn submission(key: &str) -> Submission {
     Submission::new(spec)
 }
 
+/// One whose source is a presigned URL.
+fn presigned(key: &str) -> Submission {
+    let mut presigned = submission(key);
+    presigned.spec.as_mut().expect("a transfer").source =
+        "https://h.example/a.bin?X-Amz-Signature=deadbeef".parse().expect("legal");
+    presigned
+}
+
 /// A job that was submitted at this moment, outside of any ledger.
 pub(super) fn job_of(at: Timestamp) -> Job {
     Job::submitted(JobId::from_parts(at, 1), submission("a"), "uid:0".into(), at)

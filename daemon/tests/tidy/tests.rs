@@ -25,16 +25,17 @@ fn tidy_code_is_left_alone() {
             "base.rs",
             "//! Head.\n// crate::config, todo!, toml::Table\nconst A: &str = \"crate::config todo!\";\n",
         ),
-        // Text for the rule against `todo!`: in a comment it is no breach.
-        ("base.rs", "//! Head.\n/* a /* nested */ todo!() */\nconst A: char = '\"'; /* todo! */\n"),
+        (
+            "base.rs", // Nothing to finish: text for the rule, to which a comment is no breach.
+            "//! Head.\n/* a /* nested */ todo!() */\nconst A: char = '\"'; /* todo! */\n",
+        ),
         (
             "base.rs",
             "//! Head.\nfn f<'a>(x: &'a str) -> &'a str { x.unwrap_or(r#\"\" .unwrap() \"#) }\n",
         ),
         ("base.rs", "//! Head.\nuse wire::toml::X;\nuse my_toml::X;\nlet toml = toml.x;\n"),
-        // Text for the rules against `.unwrap()` and `todo!`: in code that only tests see they are no breach.
         (
-            "base.rs",
+            "base.rs", // Nothing to finish: text for the rule, to which code that only tests see is no breach.
             "//! Head.\n#[cfg(test)]\nmod tests {\n    fn f() { x.unwrap(); todo!(); crate::config::X }\n}\n",
         ),
         ("base/tests.rs", "//! Head.\nfn f() { x.unwrap(); }\n"),
@@ -73,8 +74,11 @@ fn each_breach_is_told_with_its_line_and_what_to_do() {
             "//! Head.\nfn f(e: tonic::Status) {}\n",
             "model/x.rs:2: only `control`, `app` knows `tonic`",
         ),
-        // Text for the rule against `todo!`: the breach that it has to find.
-        ("base.rs", "//! Head.\nfn f() { todo!() }\n", "base.rs:2: `todo!`: finish it"),
+        (
+            "base.rs", // Nothing to finish: text for the rule, the breach that it has to find.
+            "//! Head.\nfn f() { todo!() }\n",
+            "base.rs:2: `todo!`: finish it",
+        ),
         (
             "base.rs",
             "//! Head.\nlet c = '\\'';\nlet x = y\n    .unwrap();\n",

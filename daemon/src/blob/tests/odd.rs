@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::server::{Tls, address, http, refusal, remote, scripted};
+use super::server::{Tls, address, http, pinned, refusal, remote, scripted};
 use super::*;
-use crate::model::{ByteRange, FailureClass, PinnedObject, Side};
+use crate::model::{ByteRange, FailureClass, Side};
 
 const FOUND: &[&str] = &["ETag: \"abc\"", "x-amz-tagging-count: 0"];
 
@@ -21,19 +21,6 @@ async fn target(script: impl Fn(&str) -> String + Send + Sync + 'static) -> S3Ta
 
 async fn refused_pin(answer: String) -> Error {
     object(move |_| answer.clone()).await.pin().await.expect_err("refused")
-}
-
-fn pinned(size: u64) -> PinnedObject {
-    PinnedObject {
-        size,
-        etag: "abc".to_owned(),
-        version_id: None,
-        last_modified: None,
-        headers: ObjectHeaders::default(),
-        metadata: BTreeMap::new(),
-        tags: BTreeMap::new(),
-        crc64nvme: None,
-    }
 }
 
 /// An answer to HEAD has no body: why it was refused is learned by asking for a byte.

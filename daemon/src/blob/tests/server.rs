@@ -1,5 +1,6 @@
 //! Servers for the tests: s3s-fs, with TLS and without, and one that says what it is told to.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::base::{Limits, NoObserver};
-use crate::model::ObjectAddress;
+use crate::model::{ObjectAddress, ObjectHeaders, PinnedObject};
 use crate::remote::{Credentials, Options, Remote, Secret};
 
 pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
@@ -196,4 +197,18 @@ pub fn options(endpoint: &str) -> Options {
 /// `commercial:images/KEY`.
 pub fn address(key: &str) -> ObjectAddress {
     format!("commercial:{BUCKET}/{key}").parse().expect("an address")
+}
+
+/// What a scripted server's object of so many bytes is pinned as.
+pub fn pinned(size: u64) -> PinnedObject {
+    PinnedObject {
+        size,
+        etag: "abc".to_owned(),
+        version_id: None,
+        last_modified: None,
+        headers: ObjectHeaders::default(),
+        metadata: BTreeMap::new(),
+        tags: BTreeMap::new(),
+        crc64nvme: None,
+    }
 }

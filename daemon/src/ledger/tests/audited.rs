@@ -75,10 +75,7 @@ async fn the_log_tells_who_did_what_and_how_it_ended() {
 async fn a_presigned_source_stands_there_without_its_signature_which_is_kept_apart() {
     let dir = dir();
     let ledger = open(dir.path());
-    let mut one = submission("a");
-    one.spec.as_mut().expect("a transfer").source =
-        "https://h.example/a.bin?X-Amz-Signature=deadbeef".parse().expect("legal");
-    let id = submit(&ledger, one).await.id;
+    let id = submit(&ledger, presigned("a")).await.id;
     let text = std::fs::read_to_string(path(dir.path())).expect("it was written");
     assert!(!text.contains("deadbeef"), "{text}");
     assert!(text.contains("https://h.example/a.bin?REDACTED"), "{text}");

@@ -205,10 +205,7 @@ async fn a_broken_row_of_the_outbox_is_made_anew_too() {
 async fn a_cancelled_job_whose_secret_is_lost_is_cancelled_all_the_same() {
     let dir = dir();
     let ledger = open(dir.path());
-    let mut one = submission("a");
-    one.spec.as_mut().expect("a transfer").source =
-        "https://h.example/a.bin?X-Amz-Signature=deadbeef".parse().expect("legal");
-    let id = submit(&ledger, one).await.id;
+    let id = submit(&ledger, presigned("a")).await.id;
     let lease = token(&claim(&ledger, ANY).await.expect("queued"));
     for change in [plan(100 << 20), upload()] {
         ledger.apply(id, lease, change).await.expect("leased");
@@ -353,10 +350,7 @@ async fn a_broken_ledger_with_a_broken_log_is_left_as_it_is_and_told() {
 async fn a_presigned_job_is_resumed_with_its_secret_and_failed_without() {
     let dir = dir();
     let ledger = open(dir.path());
-    let mut one = submission("a");
-    one.spec.as_mut().expect("a transfer").source =
-        "https://h.example/a.bin?X-Amz-Signature=deadbeef".parse().expect("legal");
-    let job = submit(&ledger, one).await;
+    let job = submit(&ledger, presigned("a")).await;
     ledger.close().await.expect("on disk");
     fs::remove_dir_all(ledger_dir(dir.path())).expect("it was there");
     let ledger = open(dir.path());

@@ -7,11 +7,8 @@ use futures::poll;
 use super::*;
 
 /// A job with a presigned source, and where its secret is kept.
-async fn presigned(ledger: &Ledger, dir: &Path) -> (JobId, PathBuf) {
-    let mut one = submission("a");
-    one.spec.as_mut().expect("a transfer").source =
-        "https://h.example/a.bin?X-Amz-Signature=deadbeef".parse().expect("legal");
-    let id = submit(ledger, one).await.id;
+async fn submitted(ledger: &Ledger, dir: &Path) -> (JobId, PathBuf) {
+    let id = submit(ledger, presigned("a")).await.id;
     (id, dir.join(secret::DIR).join(id.to_string()))
 }
 
@@ -20,7 +17,7 @@ async fn presigned(ledger: &Ledger, dir: &Path) -> (JobId, PathBuf) {
 async fn a_change_that_the_disk_did_not_take_takes_no_secret_away() {
     let dir = dir();
     let (ledger, gate) = gated(dir.path(), Tuning::default());
-    let (id, secret) = presigned(&ledger, dir.path()).await;
+    let (id, secret) = submitted(&ledger, dir.path()).await;
     let held = gate.hold(&ledger).await;
     let (outcome, ()) = futures::join!(ledger.control(id, Change::Cancel, "uid:0"), async {
         ledger.inner.desk.flusher.refuse_all(&Error::broken("for the test"));
@@ -39,7 +36,7 @@ async fn a_change_that_the_disk_did_not_take_takes_no_secret_away() {
 async fn a_job_that_is_retried_as_it_fails_keeps_its_secret() {
     let dir = dir();
     let (ledger, gate) = gated(dir.path(), Tuning::default());
-    let (id, secret) = presigned(&ledger, dir.path()).await;
+    let (id, secret) = submitted(&ledger, dir.path()).await;
     let token = token(&claim(&ledger, ANY).await.expect("just submitted"));
     let held = gate.hold(&ledger).await;
     let mut failing = pin!(ledger.apply(id, token, fail(true)));
@@ -60,8 +57,8 @@ async fn a_job_that_is_retried_as_it_fails_keeps_its_secret() {
 async fn a_secret_goes_with_success_unless_a_change_on_its_way_needs_it() {
     let dir = dir();
     let ledger = open(dir.path());
-    let (id, secret) = presigned(&ledger, dir.path()).await;
-    let other = presigned(&ledger, dir.path()).await;
+    let (id, secret) = submitted(&ledger, dir.path()).await;
+    let other = submitted(&ledger, dir.path()).await;
     // As a retry does, and another one that is given up.
     let kept = ledger.inner.secrets.entering(id);
     drop(ledger.inner.secrets.entering(id));
@@ -79,7 +76,7 @@ async fn a_secret_goes_with_success_unless_a_change_on_its_way_needs_it() {
 async fn the_database_holds_no_query_and_an_older_one_is_rid_of_it() {
     let dir = dir();
     let ledger = open(dir.path());
-    let (id, secret) = presigned(&ledger, dir.path()).await;
+    let (id, secret) = submitted(&ledger, dir.path()).await;
     let stored = |ledger: &Ledger| {
         let tree = ledger.inner.desk.store.tree(Table::Jobs);
         tree.get(id.to_bytes()).expect("readable").expect("there").to_vec()
@@ -126,7 +123,7 @@ async fn a_job_of_a_url_without_a_query_is_retried() {
 async fn a_signature_that_is_good_outlives_an_upgrade() {
     let dir = dir();
     let ledger = open(dir.path());
-    let (id, secret) = presigned(&ledger, dir.path()).await;
+    let (id, secret) = submitted(&ledger, dir.path()).await;
     let job = ledger.control(id, Change::Cancel, "uid:0").await.expect("queued");
     let record = serde_json::to_string(&job).expect("plain data");
     let record = record.replace("?REDACTED", "?X-Amz-Signature=deadbeef");

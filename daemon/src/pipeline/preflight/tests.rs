@@ -1,22 +1,17 @@
 //! Preflights of servers that say no, say nothing, or make no sense, and what is judged of answers. A good day,
 //! and each thing broken in turn, is tested against the sandbox in `tests/e2e`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tempfile::TempDir;
 
 use super::report::Report;
 use super::*;
-use crate::base::{Limits, MemoryBudget, NoObserver, Pace, SharedObserver, Slots};
+use crate::base::NoObserver;
 use crate::blob::tests::server::{self, Asked, http, refusal, scripted};
 use crate::blob::{LifecycleRule, When};
-use crate::egress::Egress;
-use crate::ledger::Ledger;
 use crate::model::{CheckOutcome, Timestamp};
-use crate::pipeline::Quotas;
 use crate::remote::Options;
-use crate::transfer::Probes;
 
 /// A pipeline whose one remote, `commercial`, is at a scripted server.
 struct World {
@@ -29,21 +24,9 @@ impl World {
     async fn new(script: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let (endpoint, asked) = scripted(None, script).await;
         let options = Options { region: "us-east-2".to_owned(), ..server::options(&endpoint) };
-        let observer: SharedObserver = Arc::new(NoObserver);
-        let remote = Remote::build(options, Arc::clone(&observer)).await.expect("legal");
+        let remote = Remote::build(options, Arc::new(NoObserver)).await.expect("legal");
         let dir = TempDir::new().expect("a directory");
-        let pipeline = Pipeline {
-            ledger: Ledger::open(dir.path(), Arc::clone(&observer)).expect("a ledger"),
-            remotes: Arc::new(BTreeMap::from([(remote.name().clone(), Arc::new(remote))])),
-            presigned: Pace::new("presigned", Limits::default(), Arc::clone(&observer)),
-            slots: Slots::new(4),
-            memory: MemoryBudget::new(64 << 20),
-            observer,
-            probes: Probes::default(),
-            parts_max: 4,
-            quotas: Quotas::new(BTreeMap::new()),
-            egress: Egress::default(),
-        };
+        let pipeline = Pipeline::of_one(remote, dir.path());
         Self { pipeline, asked, _dir: dir }
     }
 }

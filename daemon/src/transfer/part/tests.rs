@@ -1,6 +1,5 @@
 //! What becomes of a part whose every try fails, on a scripted server.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -11,7 +10,7 @@ use crate::base::{Berth, Lane, MemoryBudget, Observe, SharedObserver, Slots};
 use crate::blob::tests::server::{self, http, refusal, scripted};
 use crate::blob::{Habits, S3Object, S3Target};
 use crate::ledger::Ledger;
-use crate::model::{Address, ObjectHeaders, TransferSpec};
+use crate::model::{Address, TransferSpec};
 use crate::transfer::{LiveTransfer, Probes, Record, Stop};
 
 const BYTES: &str = "the bytes of a small part";
@@ -72,18 +71,8 @@ async fn transfer(
 
 fn work() -> Work {
     let size = BYTES.len() as u64;
-    let source = PinnedObject {
-        size,
-        etag: "abc".to_owned(),
-        version_id: None,
-        last_modified: None,
-        headers: ObjectHeaders::default(),
-        metadata: BTreeMap::new(),
-        tags: BTreeMap::new(),
-        crc64nvme: None,
-    };
     Work {
-        source: Arc::new(source),
+        source: Arc::new(server::pinned(size)),
         upload: UploadId("u".to_owned()),
         number: PartNumber::new(1).expect("legal"),
         range: ByteRange { start: 0, len: size },

@@ -1,19 +1,17 @@
 //! What is written down of requests whose answers are made up here: nobody is asked over a network.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
 use super::*;
-use crate::base::{Berth, Limits, MemoryBudget, NoObserver, Pace, Room, SharedObserver, Slots};
+use crate::base::{Berth, NoObserver, Room};
 use crate::blob::tests::server;
-use crate::egress::Egress;
 use crate::ledger::Ledger;
 use crate::model::{ImageSpec, Job, RestoreSpec, Submission, Tags};
-use crate::pipeline::{Handle, Pipeline, Quotas};
+use crate::pipeline::{Handle, Pipeline};
 use crate::remote::Remote;
-use crate::transfer::{Probes, Record};
+use crate::transfer::Record;
 
 /// A job that is to restore an object, claimed.
 struct World {
@@ -26,23 +24,11 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let observer: SharedObserver = Arc::new(NoObserver);
         let options = server::options("http://localhost:1");
-        let remote = Remote::build(options, Arc::clone(&observer)).await.expect("legal");
-        let remote = Arc::new(remote);
+        let remote = Remote::build(options, Arc::new(NoObserver)).await.expect("legal");
         let dir = TempDir::new().expect("a directory");
-        let pipeline = Pipeline {
-            ledger: Ledger::open(dir.path(), Arc::clone(&observer)).expect("a ledger"),
-            remotes: Arc::new(BTreeMap::from([(remote.name().clone(), Arc::clone(&remote))])),
-            presigned: Pace::new("presigned", Limits::default(), Arc::clone(&observer)),
-            slots: Slots::new(4),
-            memory: MemoryBudget::new(64 << 20),
-            observer,
-            probes: Probes::default(),
-            parts_max: 4,
-            quotas: Quotas::new(BTreeMap::new()),
-            egress: Egress::default(),
-        };
+        let pipeline = Pipeline::of_one(remote, dir.path());
+        let remote = pipeline.remotes.values().next().map(Arc::clone).expect("one");
         let job = claimed(&pipeline.ledger).await;
         let handle = pipeline.handle(None, 0, Berth::unbounded());
         Self { pipeline, handle, images: Images::new(remote), job, _dir: dir }
