@@ -22,6 +22,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Deserialize as _;
+use toml::de::DeTable;
+
 use crate::base::{Limits, Schedule};
 use crate::control;
 use crate::model::{AllowedHosts, ByteCount, IfExists, RemoteName, Verify};
@@ -194,16 +197,26 @@ impl Config {
     }
 }
 
-/// The file as a table, or where and why it is none. The parser's own message quotes the line, which
-/// may hold a secret: only its position and its reason are kept.
+/// The file as a table, or where and why it is none. No value of it is in the reason: it may be a secret. The
+/// parser's own message quotes the line, so only its position and its reason are kept, and a number without room
+/// is quoted by the reason itself.
 fn parse(text: &str) -> Result<toml::Table, String> {
-    text.parse().map_err(|error: toml::de::Error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let document = DeTable::parse(text).map_err(|error| {
         let reason = error.message().lines().next().unwrap_or_default();
-        format!("line {line}, column {column} is not TOML: {reason}")
+        format!("{} is not TOML: {reason}", position(text, &error))
+    })?;
+    // What is TOML is a table, but for numbers that have no room.
+    toml::Table::deserialize(toml::Deserializer::from(document)).map_err(|error| {
+        let position = position(text, &error);
+        format!("{position} has a number beyond 64 bits: put what is meant as a text in quotes")
     })
+}
+
+fn position(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}")
 }
 
 fn only(file: &Path, problem: String) -> Faults {

@@ -325,12 +325,16 @@ fn secrets_do_not_print() {
         "credentials = { secret_access_key = hunter2 }",
         "credentials = { secret_access_key = \"\\hunter2\" }",
         "credentials = { secret_access_key = \"hunter2\" \"hunter2\" }",
+        "credentials = { secret_access_key = 7777777777777777777777777777 }",
+        "credentials = { secret_access_key = 7e7777 }",
+        "credentials = { secret_access_key = 0x77777777 }",
+        "credentials = { secret_access_key = 7777-07-07 }",
         "s3_endpoint = \"https://me:hunter2@s3.example\"",
         "s3_endpoint = \"https://s3.example/?X-Amz-Signature=hunter2\"",
         "role_arn = \"hunter2\"",
     ] {
         let faults = faults(&format!("[remotes.gov]\nregion = \"us-east-2\"\n{broken}\n"));
-        assert!(!faults.contains("hunter2"), "{broken}: {faults}");
+        assert!(!faults.contains("hunter2") && !faults.contains("77"), "{broken}: {faults}");
     }
 }
 
@@ -340,4 +344,9 @@ fn a_file_that_is_none_is_one_fault() {
     assert!(error.to_string().starts_with("/no/such/file.toml: cannot be read: "), "{error}");
     let error = faults("data_dir = \"/a\"\n[control\n");
     assert!(error.contains("causewayd.toml: line 2, column "), "{error}");
+    let error = faults("data_dir = \"/a\"\n[transfer]\nmax_active_jobs = 9223372036854775808\n");
+    assert!(
+        error.contains("causewayd.toml: line 3, column 19 has a number beyond 64 bits"),
+        "{error}"
+    );
 }
