@@ -4,8 +4,9 @@
 //! that meant well, somebody may have read or changed them: that is a person's to judge, so that it is
 //! refused and not mended.
 //!
-//! What is run by hand beside the daemon is mostly run by root, who may do everything: a lock or a file of the
-//! database that root leaves there would keep the daemon from its own ledger. So it is refused before it begins.
+//! What is run by hand, beside the daemon or in its place, is mostly run by root, who may do everything: a lock or
+//! a file of the database that root leaves there would keep the daemon from its own ledger. So it is refused before
+//! it begins.
 
 use std::fmt;
 use std::fs;
@@ -24,33 +25,35 @@ const WRITABLE: u32 = 0o022;
 /// Files of one directory that are looked at. The database has a few; large values have one each.
 const FILES_MAX: usize = 100_000;
 
-/// Refuses a data directory that others can read or write. One that is not there yet is private. Blocks.
+/// Refuses a data directory that others can read or write, or whose files are another user's. One that is not
+/// there yet is private. Blocks.
 ///
 /// # Errors
-/// [`Error::NotPrivate`] with the first path, or what cannot be read.
+/// [`Error::NotPrivate`] with the first path, [`Error::NotOwner`], or what cannot be read.
 pub fn check_private(data_dir: &Path) -> Result<(), Error> {
     let unreadable = |source| Error::NotWritable { dir: data_dir.to_owned(), source };
     check(data_dir, WRITABLE).map_err(unreadable)?.map_or(Ok(()), Err)?;
     for dir in [rebuild::LEDGER, rebuild::AUDIT, secret::DIR] {
         let dir = data_dir.join(dir);
+        check_owner(&dir)?;
         check_below(&dir).map_err(unreadable)?.map_or(Ok(()), Err)?;
     }
     Ok(())
 }
 
-/// Refuses whoever is not the data directory's owner, root too. One that is not there yet is anybody's. Blocks.
+/// Refuses whoever is not the directory's owner, root too. One that is not there yet is anybody's. Blocks.
 ///
 /// # Errors
 /// [`Error::NotOwner`], or what cannot be read.
-pub(super) fn check_owner(data_dir: &Path) -> Result<(), Error> {
-    let found = match fs::metadata(data_dir) {
+pub(super) fn check_owner(dir: &Path) -> Result<(), Error> {
+    let found = match fs::metadata(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(Error::NotWritable { dir: data_dir.to_owned(), source }),
+        Err(source) => return Err(Error::NotWritable { dir: dir.to_owned(), source }),
         Ok(found) => found,
     };
     let owner = User::known(found.uid(), found.gid());
     let runs = User::known(unistd::geteuid().as_raw(), unistd::getegid().as_raw());
-    not_owner(data_dir, &owner, &runs).map_or(Ok(()), Err)
+    not_owner(dir, &owner, &runs).map_or(Ok(()), Err)
 }
 
 fn not_owner(dir: &Path, owner: &User, runs: &User) -> Option<Error> {
@@ -200,5 +203,24 @@ mod tests {
             };
             assert_eq!(refused.as_deref(), culprit, "{data_mode:o} {dir_mode:o} {file_mode:o}");
         }
+    }
+
+    /// A container is given a directory of anybody's: whose the files are that it would open decides.
+    #[test]
+    fn what_another_user_wrote_is_refused_by_its_directory() {
+        let data = tempfile::tempdir().expect("a directory");
+        let dir = data.path().join(rebuild::LEDGER);
+        fs::create_dir(&dir).expect("made");
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("its owner");
+        let nobody = Some(65_534);
+        let give = |dir: &Path| std::os::unix::fs::chown(dir, nobody, nobody);
+        if let Err(error) = give(data.path()) {
+            eprintln!("not tried: to give a directory to another user takes root: {error}");
+            return;
+        }
+        check_private(data.path()).expect("the files are ours");
+        give(&dir).expect("as root");
+        let error = check_private(data.path()).expect_err("another user's files");
+        assert!(matches!(error, Error::NotOwner { dir: told, .. } if told == dir));
     }
 }

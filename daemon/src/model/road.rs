@@ -246,6 +246,10 @@ impl ImageProgress {
         self.restore_asked = self.restore_asked.map(|_| at);
         self
     }
+
+    fn has_done(&self, chore: Chore) -> bool {
+        self.chores.iter().any(|(done, _)| *done == chore)
+    }
 }
 
 /// A fact, and when it became one.
@@ -290,8 +294,7 @@ impl ImageWork {
         if alias.is_some() && now.aliased.is_none() {
             return Step::Alias;
         }
-        let is_done = |chore| now.chores.iter().any(|(done, _)| *done == chore);
-        let next = CHORES.into_iter().find(|chore| spec.asks_for(*chore) && !is_done(*chore));
+        let next = CHORES.into_iter().find(|chore| spec.asks_for(*chore) && !now.has_done(*chore));
         next.map_or(Step::Done, Step::Chore)
     }
 
@@ -316,7 +319,8 @@ impl ImageWork {
     pub fn leftovers(&self) -> Vec<String> {
         let (spec, now) = (&self.spec, &self.progress);
         let mut left = Vec::new();
-        if let Some(store) = spec.store.as_ref().filter(|_| now.store_asked.is_some()) {
+        let is_stored = now.store_asked.is_some() && !now.has_done(Chore::CleanUpStored);
+        if let Some(store) = spec.store.as_ref().filter(|_| is_stored) {
             left.push(match &now.stored {
                 Some(_) => format!("the stored object {} stays", store.stored()),
                 None => format!(
@@ -358,7 +362,7 @@ impl ImageWork {
     fn carried_object(&self) -> Option<String> {
         let (spec, now) = (&self.spec, &self.progress);
         let carried = now.carried.as_ref()?;
-        if now.chores.iter().any(|(done, _)| *done == Chore::CleanUpLanded) {
+        if now.has_done(Chore::CleanUpLanded) {
             return None;
         }
         let restored = spec.restore.as_ref().map(|restore| restore.object.to_string());

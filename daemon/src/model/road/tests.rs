@@ -240,6 +240,7 @@ fn what_a_job_leaves_behind_is_told() {
     let cleaned = take(whole, ImageFact::Done(Chore::CleanUpLanded, String::new()));
     let left = cleaned.image.expect("an image job").leftovers().join("; ");
     assert!(!left.contains("the carried object"), "it is deleted: {left}");
+    assert!(!left.contains("the stored object"), "it is deleted: {left}");
 }
 
 #[test]
