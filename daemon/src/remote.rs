@@ -12,6 +12,7 @@
 pub mod remedy;
 pub mod trust;
 
+mod bounded;
 mod credentials;
 mod error;
 mod exchange;
@@ -37,6 +38,7 @@ use aws_config::{AppName, BehaviorVersion, Region};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::checksum_config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_types::SdkConfig;
 
@@ -296,7 +298,8 @@ fn sdk_config(options: &Options, server_clock: ServerClock) -> Result<SdkConfig,
     Ok(config.build())
 }
 
-/// STS is asked a few times an hour and by nobody who would retry: there the SDK may.
+/// STS is asked a few times an hour and by nobody who would retry: there the SDK may. Whoever else gives
+/// credentials is reached by this, too.
 fn sts_config(base: &SdkConfig, endpoint: Option<&str>) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -304,6 +307,8 @@ fn sts_config(base: &SdkConfig, endpoint: Option<&str>) -> SdkConfig {
         .build();
     let mut config = base.to_builder();
     config.set_endpoint_url(endpoint.map(str::to_owned));
+    let bounded = |client| SharedHttpClient::new(bounded::Bounded(client));
+    config.set_http_client(base.http_client().map(bounded));
     config.retry_config(RetryConfig::standard()).timeout_config(timeouts).build()
 }
 

@@ -16,6 +16,7 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::SdkConfig;
 
 use super::Secret;
+use super::exchange::line;
 use crate::base::chain;
 use crate::model::{RemoteName, Timestamp};
 
@@ -180,7 +181,7 @@ impl Watched {
         }
         match tokio::time::timeout(super::CREDENTIALS_PATIENCE, self.ask()).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(chain(&error)),
+            Ok(Err(error)) => Err(line(&chain(&error))),
             Err(_) if self.still_good().is_some() => Ok(()),
             Err(_) => Err(format!("none within {} seconds", super::CREDENTIALS_PATIENCE.as_secs())),
         }
@@ -206,7 +207,7 @@ impl Watched {
             // costs nothing until then.
             Err(error) => match self.still_good() {
                 Some(credentials) => {
-                    let cause = chain(&error);
+                    let cause = line(&chain(&error));
                     tracing::warn!(cause, "credentials were not renewed; the old ones still hold");
                     Ok(credentials)
                 }

@@ -96,10 +96,10 @@ pub trait ServiceError: From<Fault> + Send {
 impl Fault {
     /// Who the remote is has to be known before anything is asked of it.
     pub(super) fn barred(asked: Exchange, barred: Barred) -> Self {
-        let exchange = |message| Box::new(Exchange { message, ..asked });
+        let exchange = |why: &str| Box::new(Exchange { message: line(why), ..asked });
         match barred {
-            Barred::Unchecked(why) => Self::Unidentified(exchange(why)),
-            Barred::Wrong(why) => Self::WrongIdentity(exchange(why)),
+            Barred::Unchecked(why) => Self::Unidentified(exchange(&why)),
+            Barred::Wrong(why) => Self::WrongIdentity(exchange(&why)),
         }
     }
 
@@ -175,7 +175,7 @@ fn told_by(status: u16) -> String {
 }
 
 /// A server's text as an error shows it: on one line, and no longer than a person reads.
-fn line(text: &str) -> String {
+pub(super) fn line(text: &str) -> String {
     let legible = |c: char| if c.is_control() { ' ' } else { c };
     let mut line: String = text.trim().chars().take(TEXT_CHARS_MAX).map(legible).collect();
     if text.trim().chars().nth(TEXT_CHARS_MAX).is_some() {

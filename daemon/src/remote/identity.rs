@@ -6,7 +6,7 @@ use aws_sdk_sts::error::{ProvideErrorMetadata as _, SdkError};
 use aws_types::SdkConfig;
 
 use super::Error;
-use super::exchange::is_credentials_fault;
+use super::exchange::{is_credentials_fault, line};
 use crate::base::chain;
 use crate::model::RemoteName;
 
@@ -137,7 +137,7 @@ pub async fn ask(remote: &RemoteName, sts: &SdkConfig) -> Result<Identity, Error
         return Err(Error::Unreached { remote, cause });
     };
     let answer = answer.map_err(|error| {
-        let cause = chain(&error);
+        let cause = line(&chain(&error));
         match &error {
             _ if is_credentials_fault(&error) => Error::Credentials { remote, cause },
             SdkError::ServiceError(refusal) => {
@@ -152,13 +152,14 @@ pub async fn ask(remote: &RemoteName, sts: &SdkConfig) -> Result<Identity, Error
             _ => Error::Unreached { remote, cause },
         }
     })?;
-    Ok(Identity { account: answer.account, arn: answer.arn })
+    let legible = |text: Option<String>| text.as_deref().map(line);
+    Ok(Identity { account: legible(answer.account), arn: legible(answer.arn) })
 }
 
 fn told(code: Option<&str>, message: Option<&str>) -> String {
     match (code, message) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(word), None) | (None, Some(word)) => word.to_owned(),
+        (Some(code), Some(message)) => line(&format!("{code}: {message}")),
+        (Some(word), None) | (None, Some(word)) => line(word),
         (None, None) => "no reason given".to_owned(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::NoObserver;
+use crate::blob::tests::server::{http, scripted};
 use crate::model::FailureClass;
 
 fn options() -> Options {
@@ -64,6 +65,25 @@ async fn an_sts_that_is_not_reached_is_transient() {
     drop(listener);
     let error = refused(Options { sts_endpoint: Some(endpoint), ..options() }).await;
     assert_eq!(error.class(), FailureClass::Transient, "{error}");
+}
+
+/// It stands in memory first, and then in every status, alert and job of the remote.
+#[tokio::test]
+async fn what_sts_writes_is_bounded() {
+    let long = "no\n".repeat(100_000);
+    let refusal = format!(
+        "<ErrorResponse><Error><Code>No</Code><Message>{long}</Message></Error></ErrorResponse>"
+    );
+    let endless = " ".repeat(2 << 20);
+    for (status, body, said) in
+        [("403 Forbidden", refusal, "No: no no no"), ("200 OK", endless, "length limit exceeded")]
+    {
+        let (endpoint, _) = scripted(None, move |_| http(status, &[], &body)).await;
+        let error = refused(Options { sts_endpoint: Some(endpoint), ..options() }).await;
+        let text = error.to_string();
+        assert!(text.contains(said), "{text}");
+        assert!(text.len() < 1_000 && !text.contains(char::is_control), "{text}");
+    }
 }
 
 #[tokio::test]
