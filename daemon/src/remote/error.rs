@@ -24,9 +24,6 @@ pub enum Error {
     /// The credentials could not be had, or STS does not take them.
     #[error("remote '{remote}': its credentials do not work: {cause}")]
     Credentials { remote: RemoteName, cause: String },
-    /// STS answered otherwise than with an identity.
-    #[error("remote '{remote}': STS refused to say who it is: {cause}")]
-    Refused { remote: RemoteName, cause: String },
     #[error("remote '{remote}': STS was not reached: {cause}")]
     Unreached { remote: RemoteName, cause: String },
 }
@@ -43,8 +40,7 @@ impl Error {
             Self::UnknownPartition { .. }
             | Self::CaBundle { .. }
             | Self::WrongAccount { .. }
-            | Self::WrongPartition { .. }
-            | Self::Refused { .. } => FailureClass::Permanent,
+            | Self::WrongPartition { .. } => FailureClass::Permanent,
             Self::Credentials { .. } => FailureClass::Credentials,
             Self::Unreached { .. } => FailureClass::Transient,
         }

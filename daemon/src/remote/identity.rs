@@ -141,12 +141,14 @@ pub async fn ask(remote: &RemoteName, sts: &SdkConfig) -> Result<Identity, Error
         match &error {
             _ if is_credentials_fault(&error) => Error::Credentials { remote, cause },
             SdkError::ServiceError(refusal) => {
+                let status = refusal.raw().status().as_u16();
                 let cause = told(refusal.err().code(), refusal.err().message());
-                match refusal.raw().status().as_u16() {
+                let cause = format!("{cause} (HTTP {status})");
+                match status {
                     // InvalidClientTokenId, SignatureDoesNotMatch, ExpiredToken, AccessDenied.
                     400..=403 => Error::Credentials { remote, cause },
-                    429 | 500.. => Error::Unreached { remote, cause },
-                    _ => Error::Refused { remote, cause },
+                    // STS has no others: what a proxy or a portal says is no answer of it.
+                    _ => Error::Unreached { remote, cause },
                 }
             }
             _ => Error::Unreached { remote, cause },

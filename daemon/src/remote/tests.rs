@@ -86,6 +86,18 @@ async fn what_sts_writes_is_bounded() {
     }
 }
 
+/// It kept every remote down for good: what is permanent ends the daemon, and nothing starts it again.
+#[tokio::test]
+async fn a_page_that_is_not_of_sts_is_transient() {
+    for status in ["302 Found", "404 Not Found", "407 Proxy Authentication Required", "200 OK"] {
+        let page = "<html><body>Welcome to the airport!</body></html>";
+        let (endpoint, _) = scripted(None, move |_| http(status, &[], page)).await;
+        let error = refused(Options { sts_endpoint: Some(endpoint), ..options() }).await;
+        assert_eq!(error.class(), FailureClass::Transient, "{status}: {error}");
+        assert!(error.to_string().contains(&status[..3]), "{status}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn credentials_that_cannot_be_had_are_told_from_a_broken_network() {
     let credentials = Credentials::Profile("no-such-profile".to_owned());
