@@ -24,12 +24,12 @@ mod resolver;
 mod secret;
 mod server_clock;
 mod transport;
+mod vouched;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -53,6 +53,7 @@ pub use resolver::Spread;
 pub use secret::Secret;
 use server_clock::ServerClock;
 pub use transport::{CONNECT_TIMEOUT, POOL_IDLE};
+use vouched::{Vouched, Witness};
 
 use crate::base::{Limits, Pace, Share, SharedObserver};
 use crate::model::{RemoteName, Timestamp};
@@ -89,16 +90,14 @@ pub struct Options {
 #[derive(Debug, Clone)]
 pub struct Remote {
     region: String,
-    expected: identity::Expected,
+    witness: Witness,
     pace: Arc<Pace>,
     observer: SharedObserver,
     sdk: SdkConfig,
-    sts: SdkConfig,
     /// One of each service, see [`Remote::client`].
     clients: Arc<Mutex<http::Extensions>>,
     asks_sts: bool,
     credentials: credentials::Watched,
-    identity: Arc<ArcSwap<identity::Checked>>,
     server_clock: ServerClock,
     s3_endpoint: Option<String>,
     ec2_endpoint: Option<String>,
@@ -131,17 +130,20 @@ impl Remote {
         let base = sdk_config(&options, server_clock.clone())?;
         let sts = sts_config(&base, options.sts_endpoint.as_deref());
         let credentials = credentials::provider(name, &options.credentials, &sts).await;
-        let shared = SharedCredentialsProvider::new(credentials.clone());
+        let witness = Witness::new(expected, &sts, is_waited_for);
+        let (keys, vouches) = (credentials.clone(), witness.clone());
+        let shared = match is_waited_for {
+            true => SharedCredentialsProvider::new(Vouched { keys, witness: vouches }),
+            false => SharedCredentialsProvider::new(keys),
+        };
         Ok(Self {
             pace: Pace::new(name.as_str(), options.limits, Arc::clone(&observer)),
             observer,
-            expected,
-            sdk: base.into_builder().credentials_provider(shared.clone()).build(),
-            sts: sts.into_builder().credentials_provider(shared).build(),
+            witness,
+            sdk: base.into_builder().credentials_provider(shared).build(),
             clients: Arc::default(),
             asks_sts,
             credentials,
-            identity: Arc::new(ArcSwap::from_pointee(identity::Checked::at_start(is_waited_for))),
             server_clock,
             region: options.region,
             s3_endpoint: options.s3_endpoint,
@@ -172,10 +174,7 @@ impl Remote {
             let problem = |cause| Error::Credentials { remote: self.name().clone(), cause };
             return self.credentials.renew().await.map(|()| Identity::default()).map_err(problem);
         }
-        let asked = identity::ask(self.name(), &self.sts).await;
-        let checked = asked.and_then(|found| self.expected.check(&found).map(|()| found));
-        self.identity.rcu(|known| known.after(&checked));
-        checked
+        self.witness.check(self.credentials.current()).await
     }
 
     /// The same remote, as the job with this share of its limits asks it.
@@ -185,7 +184,7 @@ impl Remote {
 
     /// The remote's name.
     pub fn name(&self) -> &RemoteName {
-        &self.expected.remote
+        &self.witness.expected.remote
     }
 
     /// Its region.
@@ -195,7 +194,7 @@ impl Remote {
 
     /// The partition of its region.
     pub fn partition(&self) -> &'static str {
-        self.expected.partition
+        self.witness.expected.partition
     }
 
     /// Its limits, in force.
@@ -245,17 +244,17 @@ impl Remote {
 
     /// Whether an account is expected that nobody is asked for: an S3 endpoint of its own, and no STS's.
     pub fn is_unchecked(&self) -> bool {
-        self.expected.account.is_some() && !self.asks_sts
+        self.witness.expected.account.is_some() && !self.asks_sts
     }
 
     /// Who the last check found; empty where STS is not asked.
     pub fn identity(&self) -> Identity {
-        self.identity.load().identity()
+        self.witness.identity()
     }
 
     /// Why nothing may be done at this remote, now or at all.
     pub fn barred(&self) -> Option<Barred> {
-        self.identity.load().bar()
+        self.witness.bar()
     }
 
     /// Milliseconds that this machine's clock is ahead of the remote's, or behind where negative, to a second;

@@ -141,7 +141,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    fn new(inner: SharedCredentialsProvider) -> Self {
+    pub(super) fn new(inner: SharedCredentialsProvider) -> Self {
         Self { inner, reread_after: None, last: Arc::default() }
     }
 
@@ -156,7 +156,7 @@ impl Watched {
     }
 
     /// What was given before, where it is good for a while yet.
-    fn still_good(&self) -> Option<aws_credential_types::Credentials> {
+    pub(super) fn still_good(&self) -> Option<aws_credential_types::Credentials> {
         /// Longer than a request takes to be signed and to arrive.
         const MARGIN: Duration = Duration::from_secs(60);
         let good = |last: &aws_credential_types::Credentials| {
@@ -187,13 +187,31 @@ impl Watched {
         }
     }
 
+    /// What was given before, where it does not end soon; what has no end may have been exchanged, and is asked
+    /// for anew.
+    pub(super) async fn current(&self) -> aws_credential_types::provider::Result {
+        let lasts = |last: &aws_credential_types::Credentials| {
+            last.expiry().is_some_and(|expiry| expiry > SystemTime::now() + super::RENEW_BEFORE)
+        };
+        match self.last().filter(lasts) {
+            Some(last) => Ok(last),
+            None => self.ask().await,
+        }
+    }
+
     /// The credentials, with an end for who keeps them.
-    async fn provide(&self) -> aws_credential_types::provider::Result {
-        let mut credentials = self.ask().await?;
+    pub(super) fn until_reread(
+        &self,
+        mut credentials: aws_credential_types::Credentials,
+    ) -> aws_credential_types::Credentials {
         if let (Some(after), None) = (self.reread_after, credentials.expiry()) {
             *credentials.expiry_mut() = Some(SystemTime::now() + after);
         }
-        Ok(credentials)
+        credentials
+    }
+
+    async fn provide(&self) -> aws_credential_types::provider::Result {
+        Ok(self.until_reread(self.current().await?))
     }
 
     async fn ask(&self) -> aws_credential_types::provider::Result {
@@ -277,7 +295,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_provider_that_stumbles_costs_nothing_before_the_expiry() {
-        let watched = watched(&[3600]);
+        let watched = watched(&[240]);
         assert_eq!(watched.expire_at(), None);
         let first = watched.provide().await.expect("given");
         assert!(watched.expire_at().is_some());

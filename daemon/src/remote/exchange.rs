@@ -164,7 +164,7 @@ impl Fault {
 }
 
 /// Whether a request failed for want of credentials, before anything was sent.
-pub(super) fn is_credentials_fault(error: &(dyn std::error::Error + 'static)) -> bool {
+fn is_credentials_fault(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
         .any(|error| error.is::<CredentialsError>())
 }

@@ -1,17 +1,12 @@
 //! Who a remote is, as STS says.
 
-use std::time::Duration;
-
 use aws_sdk_sts::error::{ProvideErrorMetadata as _, SdkError};
 use aws_types::SdkConfig;
 
 use super::Error;
-use super::exchange::{is_credentials_fault, line};
+use super::exchange::line;
 use crate::base::chain;
 use crate::model::RemoteName;
-
-/// How long STS may take to say who this is.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Who a remote is, where STS was asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,8 +27,9 @@ pub enum Barred {
 /// What is known of who a remote is.
 #[derive(Debug)]
 pub(super) enum Checked {
-    /// As expected, as far as anybody was asked.
-    Known(Identity),
+    /// As expected, as far as anybody was asked; and the id of the keys that STS was asked with, where others
+    /// might be another's.
+    Known(Identity, Option<String>),
     Barred(Barred),
 }
 
@@ -43,14 +39,15 @@ impl Checked {
         if is_waited_for {
             Self::Barred(Barred::Unchecked("STS was not asked yet".to_owned()))
         } else {
-            Self::Known(Identity::default())
+            Self::Known(Identity::default(), None)
         }
     }
 
-    /// What is known after an answer. That STS is not reached changes nothing about who it named.
-    pub(super) fn after(&self, answer: &Result<Identity, Error>) -> Self {
+    /// What is known after an answer to the keys with this id. That STS is not reached changes nothing about who
+    /// it named, as long as it is asked with the same keys.
+    pub(super) fn after(&self, answer: &Result<Identity, Error>, keys: Option<&str>) -> Self {
         match (answer, self) {
-            (Ok(identity), _) => Self::Known(identity.clone()),
+            (Ok(identity), _) => Self::Known(identity.clone(), keys.map(str::to_owned)),
             (Err(error), _) if error.names_another() => {
                 Self::Barred(Barred::Wrong(error.to_string()))
             }
@@ -58,20 +55,31 @@ impl Checked {
                 Self::Barred(Barred::Unchecked(error.to_string()))
             }
             (Err(_), Self::Barred(barred)) => Self::Barred(barred.clone()),
-            (Err(_), Self::Known(identity)) => Self::Known(identity.clone()),
+            (Err(error), Self::Known(..)) if self.keys() != keys => {
+                Self::Barred(Barred::Unchecked(error.to_string()))
+            }
+            (Err(_), Self::Known(identity, keys)) => Self::Known(identity.clone(), keys.clone()),
+        }
+    }
+
+    /// The id of the keys that this is known of, where others might be another's.
+    pub(super) fn keys(&self) -> Option<&str> {
+        match self {
+            Self::Known(_, keys) => keys.as_deref(),
+            Self::Barred(_) => None,
         }
     }
 
     pub(super) fn identity(&self) -> Identity {
         match self {
-            Self::Known(identity) => identity.clone(),
+            Self::Known(identity, _) => identity.clone(),
             Self::Barred(_) => Identity::default(),
         }
     }
 
     pub(super) fn bar(&self) -> Option<Barred> {
         match self {
-            Self::Known(_) => None,
+            Self::Known(..) => None,
             Self::Barred(barred) => Some(barred.clone()),
         }
     }
@@ -125,21 +133,16 @@ impl Expected {
     }
 }
 
-/// Asks STS who holds these credentials.
+/// Asks STS who holds the credentials of `sts`.
 ///
 /// # Errors
-/// Where there are none, STS refuses them, or is not reached.
-pub async fn ask(remote: &RemoteName, sts: &SdkConfig) -> Result<Identity, Error> {
-    let asked = aws_sdk_sts::Client::new(sts).get_caller_identity().send();
+/// Where STS refuses them, or is not reached.
+pub(super) async fn ask(remote: &RemoteName, sts: &SdkConfig) -> Result<Identity, Error> {
+    let answer = aws_sdk_sts::Client::new(sts).get_caller_identity().send().await;
     let remote = remote.clone();
-    let Ok(answer) = tokio::time::timeout(PATIENCE, asked).await else {
-        let cause = format!("no answer within {} seconds", PATIENCE.as_secs());
-        return Err(Error::Unreached { remote, cause });
-    };
     let answer = answer.map_err(|error| {
         let cause = line(&chain(&error));
         match &error {
-            _ if is_credentials_fault(&error) => Error::Credentials { remote, cause },
             SdkError::ServiceError(refusal) => {
                 let status = refusal.raw().status().as_u16();
                 let cause = told(refusal.err().code(), refusal.err().message());
@@ -181,6 +184,21 @@ mod tests {
 
     fn identity(account: &str, arn: &str) -> Identity {
         Identity { account: Some(account.to_owned()), arn: Some(arn.to_owned()) }
+    }
+
+    /// While STS is not reached, the keys that it named last are the only ones that anything is known of.
+    #[test]
+    fn who_is_known_is_known_by_the_keys_that_sts_was_asked_with() {
+        let lost = || Err(Error::Unreached { remote: expected().remote, cause: "lost".to_owned() });
+        let found = identity("111122223333", "arn:aws-us-gov:iam::111122223333:user/mover");
+        let known = Checked::at_start(true).after(&Ok(found.clone()), Some("AKIDFIRST"));
+        let still = known.after(&lost(), Some("AKIDFIRST"));
+        assert_eq!((still.bar(), still.identity()), (None, found));
+        for other in [Some("AKIDSECOND"), None] {
+            let barred = known.after(&lost(), other).bar();
+            assert!(matches!(barred, Some(Barred::Unchecked(_))), "{other:?}: {barred:?}");
+        }
+        assert_eq!(Checked::at_start(false).after(&lost(), None).bar(), None, "nobody waits");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::base::NoObserver;
 use crate::blob::tests::server::{http, scripted};
 use crate::model::FailureClass;
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options {
         name: "gov".parse().expect("a name"),
         region: "us-gov-west-1".to_owned(),
