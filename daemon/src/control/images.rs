@@ -1,16 +1,21 @@
 //! Images and what is known of them beforehand: lists, preflights, and an alias that is put back.
 
+use std::sync::Arc;
+
 use causeway_proto::v1;
 use tonic::Status;
 
 use super::convert::{self, Invalid};
 use super::engine::ImagesAsked;
 use super::service::Service;
+use super::submit::stopping_status;
 use crate::base::clock;
-use crate::model::{Change, JobState};
+use crate::model::{Change, Job, JobState};
 
 /// Images a list.
 const LATEST_MAX: u32 = 1000;
+/// The audit log's word for an alias that is about to be put back.
+const ROLLBACK_ASKED: &str = "alias rollback asked";
 
 /// The account's own images of a remote.
 pub(super) async fn list(
@@ -60,8 +65,24 @@ pub(super) async fn roll_back_alias(
     let legal = job.apply(Change::RollBackAlias, clock::now());
     legal.map_err(|why| Status::failed_precondition(format!("job {}: {why}", job.id)))?;
     debug_assert_eq!(job.state, JobState::Succeeded);
-    let _permit = service.ask_permit().await?;
-    let version = service.engine.roll_back_alias(&job).await;
+    let turn = Arc::clone(&service.dry_runs).acquire_owned().await;
+    let turn = turn.map_err(|_| stopping_status())?;
+    // Seen to its end: who asked may hang up between what SSM takes and what the ledger holds.
+    let (service, actor) = (service.clone(), actor.to_owned());
+    let put_back = tokio::spawn(async move {
+        let _turn = turn;
+        put_back(&service, &job, &actor).await
+    });
+    put_back.await.map_err(|error| Status::internal(format!("the rollback stopped: {error}")))?
+}
+
+async fn put_back(
+    service: &Service,
+    job: &Job,
+    actor: &str,
+) -> Result<v1::RollbackAliasResponse, Status> {
+    service.ledger.intend(job.id, ROLLBACK_ASKED, actor).await?;
+    let version = service.engine.roll_back_alias(job).await;
     let version = version.map_err(|failure| convert::side_failed(&failure))?;
     let job = service.ledger.control(job.id, Change::RollBackAlias, actor).await?;
     let shown = service.show(&job).image.and_then(|image| image.alias);

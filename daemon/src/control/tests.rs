@@ -2,6 +2,7 @@
 
 mod acting;
 mod harness;
+mod images;
 mod listing;
 mod pki;
 mod secured;

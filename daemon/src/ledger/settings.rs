@@ -1,9 +1,10 @@
-//! What the ledger holds that is about no job: durable texts by name, and remarks in the audit log.
+//! What the ledger holds beside the jobs: durable texts by name, and lines of the audit log that change nothing.
 
 use super::audit::Entry;
 use super::book::Draft;
 use super::store::{self, Table};
 use super::{Error, Ledger};
+use crate::model::JobId;
 
 impl Ledger {
     /// A durable text by its name.
@@ -56,5 +57,17 @@ impl Ledger {
         draft.audit(entry);
         drop(self.inner.desk.enter(&mut *self.book()?, draft)?);
         Ok(())
+    }
+
+    /// Puts a line into the audit log about what is about to be done at a side for a job, and who asked for it.
+    /// It is on disk once this returns; the job is as it was.
+    ///
+    /// # Errors
+    /// Storage alone.
+    pub async fn intend(&self, id: JobId, event: &str, actor: &str) -> Result<(), Error> {
+        let mut draft = Draft::default();
+        draft.audit(Entry::new(event, actor, Some(id)));
+        let ticket = self.inner.desk.enter(&mut *self.book()?, draft)?;
+        ticket.durable().await
     }
 }

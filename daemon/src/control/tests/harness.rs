@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use causeway_proto::v1;
 use causeway_proto::v1::control_client::ControlClient;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
@@ -35,6 +36,8 @@ pub struct Told {
     pub pages: Vec<Vec<String>>,
     /// A server that gives the same page token for ever.
     pub stuck: bool,
+    /// What SSM waits for.
+    pub held: Option<Arc<Notify>>,
 }
 
 #[derive(Default)]
@@ -132,6 +135,10 @@ impl Engine for Fake {
     }
 
     async fn roll_back_alias(&self, _: &Job) -> Result<u64, Failure> {
+        let held = self.told().held.clone();
+        if let Some(held) = held {
+            held.notified().await;
+        }
         Ok(7)
     }
 

@@ -73,6 +73,21 @@ async fn that_ec2_is_asked_once_more_has_no_line_of_its_own() {
     assert!(Some(found.at) > moment(&again), "it may have been asked for again since");
 }
 
+/// Whatever becomes of it: a crash between SSM and the ledger leaves at least who asked.
+#[tokio::test]
+async fn an_intent_has_a_line_and_changes_nothing() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    let (id, _) = migrating(&ledger).await;
+    let before = ledger.get(id).expect("there");
+    ledger.intend(id, "alias rollback asked", "uid:1000").await.expect("on disk");
+    assert_eq!(lines_of(dir.path(), "alias rollback asked"), 1);
+    assert_eq!(ledger.get(id).expect("there"), before);
+    ledger.close().await.expect("on disk");
+    fs::remove_dir_all(dir.path().join(rebuild::LEDGER)).expect("it was there");
+    assert_eq!(open(dir.path()).get(id).expect("there").kind, before.kind);
+}
+
 /// Its upload became the object, which has no line: nothing is left to expire.
 #[tokio::test]
 async fn a_carried_job_that_failed_holds_no_upload_after_a_rebuild() {
