@@ -1,5 +1,5 @@
 """The template's policy has the actions of the documents in deploy/iam, which a test holds to the daemon's
-requests, and those on the bucket's key; no others."""
+requests, and those on the bucket's key; no others. Each is under the condition that it has there."""
 
 import json
 import pathlib
@@ -10,17 +10,31 @@ from cfnlint.decode import cfn_yaml
 DEPLOY = pathlib.Path(__file__).parent.parent
 KEY = {"kms:Decrypt", "kms:GenerateDataKey"}
 
+
+def conditions(statements):
+    """The conditions that an action is allowed under, as text; of none, `null`."""
+    found = {}
+    for statement in statements:
+        for action in statement["Action"]:
+            told = json.dumps(statement.get("Condition"), sort_keys=True)
+            found.setdefault(action, set()).add(told)
+    return found
+
+
 template = cfn_yaml.load(str(DEPLOY / "cloudformation" / "bastion.yaml"))
-statements = template["Resources"]["Policy"]["Properties"]["PolicyDocument"]["Statement"]
-allowed = {action for statement in statements for action in statement["Action"]}
+allowed = conditions(template["Resources"]["Policy"]["Properties"]["PolicyDocument"]["Statement"])
 
-needed = set(KEY)
+needed = {}
 for document in (DEPLOY / "iam").glob("*.json"):
-    for statement in json.loads(document.read_text())["Statement"]:
-        needed.update(statement["Action"])
+    for action, told in conditions(json.loads(document.read_text())["Statement"]).items():
+        needed.setdefault(action, set()).update(told)
 
-for action in sorted(needed - allowed):
-    print(f"missing in the template: {action}")
-for action in sorted(allowed - needed):
-    print(f"nothing needs it: {action}")
-sys.exit(allowed != needed)
+faults = [f"missing in the template: {action}" for action in sorted((KEY | needed.keys()) - allowed.keys())]
+faults += [f"nothing needs it: {action}" for action in sorted(allowed.keys() - needed.keys() - KEY)]
+faults += [
+    f"{action} is under {sorted(allowed[action])} in the template, and should be under {sorted(needed[action])}"
+    for action in sorted(allowed.keys() & needed.keys())
+    if allowed[action] != needed[action]
+]
+print("\n".join(faults))
+sys.exit(bool(faults))

@@ -75,8 +75,6 @@ async fn every(images: &Images) -> Vec<(&'static str, Result<String, Error>)> {
         image("ami-00000001");
         find_images(by);
         snapshots(&ids);
-        tag(&ids, &tags);
-        may_tag(&ids, &tags);
         register(&image);
         may_register(&image);
         deprecate("ami-00000001", at);

@@ -212,12 +212,19 @@ fn restored(
         "ec2:GetEbsEncryptionByDefault",
     ];
     statements.push(Statement::new("DescribeImages", actions).on(["*".to_owned()]));
-    let mut actions = vec!["ec2:CreateRestoreImageTask", "ec2:CreateTags"];
+    let mut makers = vec!["CreateRestoreImageTask"];
+    let mut actions = vec!["ec2:CreateRestoreImageTask"];
     if restore.repair {
+        makers.push("RegisterImage");
         actions.push("ec2:RegisterImage");
     }
     let both = [images.clone(), snapshots.clone()];
     statements.push(Statement::new("RestoreImage", actions).on(both.clone()));
+    // On what is there already, it would make anything one of `OwnImages`.
+    // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
+    let is_made = serde_json::json!({ "StringEquals": { "ec2:CreateAction": makers } });
+    let statement = Statement::new("TagNewImages", ["ec2:CreateTags"]).on(both.clone());
+    statements.push(statement.where_it_holds(Some(is_made)));
     let actions = ["ebs:CompleteSnapshot", "ebs:PutSnapshotBlock", "ebs:StartSnapshot"];
     statements.push(Statement::new("WriteSnapshots", actions).on([snapshots]));
     if job.store.is_some() {

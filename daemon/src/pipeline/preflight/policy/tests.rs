@@ -10,7 +10,7 @@ use super::*;
 use crate::model::{ImageAddress, TransferSpec};
 
 /// In policies, though no request of ours names them.
-const NEEDED_IN_TURN: [&str; 11] = [
+const NEEDED_IN_TURN: [&str; 12] = [
     // EC2 moves blocks with the rights of who asks for a store or a restore.
     "ebs:CompleteSnapshot",
     "ebs:GetSnapshotBlock",
@@ -18,6 +18,8 @@ const NEEDED_IN_TURN: [&str; 11] = [
     "ebs:ListSnapshotBlocks",
     "ebs:PutSnapshotBlock",
     "ebs:StartSnapshot",
+    // EC2 asks for it where a request that makes something has tags for it.
+    "ec2:CreateTags",
     // EC2 reads the image's tags so, to store them.
     "ec2:DescribeTags",
     // DeregisterImage deletes the snapshots along.
@@ -184,7 +186,7 @@ fn whatever_a_job_asks_for_its_policies_allow() {
     let carries = without(&blob, ["s3:DeleteObject"]);
     let stores = ["image/store.rs", "image/find.rs", "image/snapshot.rs"];
     let restores = ["image/restore.rs", "image/find.rs", "image/snapshot.rs", "image/parameter.rs"];
-    let restores = needed(&restores).into_iter().chain(needed(&["image/tags.rs"])).collect();
+    let restores = needed(&restores);
     let reads = BTreeSet::from(["s3:GetObject".to_owned(), "s3:ListBucket".to_owned()]);
     let puts = needed(&["blob/target.rs"]);
     for (submission, needed) in [
@@ -222,6 +224,36 @@ fn what_is_needed_in_turn_is_in_some_policy() {
     let allowed = actions(&of(&submission, Some(&source), Some(&gov())));
     for action in NEEDED_IN_TURN {
         assert!(allowed.contains(action), "{action}");
+    }
+}
+
+/// The statement of `policy` that allows `action`; there is one.
+fn allowing(policy: &Policy, action: &str) -> Value {
+    let document: Value = serde_json::from_str(&policy.json).expect("JSON");
+    let statements = document["Statement"].as_array().expect("statements");
+    let allows = |statement: &&Value| {
+        statement["Action"].as_array().is_some_and(|actions| actions.iter().any(|a| a == action))
+    };
+    let allowing: Vec<_> = statements.iter().filter(allows).collect();
+    assert_eq!(allowing.len(), 1, "{action}: {allowing:?}");
+    allowing[0].clone()
+}
+
+/// Whoever could tag any image could then delete any: what is deleted is told by its tag.
+#[test]
+fn only_what_is_being_made_may_be_tagged() {
+    for (submission, makers) in [
+        (restore(), vec!["CreateRestoreImageTask"]),
+        (migrate(), vec!["CreateRestoreImageTask"]),
+        (thorough(Retire::Disable), vec!["CreateRestoreImageTask", "RegisterImage"]),
+    ] {
+        let target = policies(&submission).pop().expect("the target's");
+        let statement = allowing(&target, "ec2:CreateTags");
+        assert_eq!(statement["Action"].as_array().map(Vec::len), Some(1), "{statement}");
+        let condition = serde_json::json!({ "StringEquals": { "ec2:CreateAction": makers } });
+        assert_eq!(statement["Condition"], condition);
+        let own = allowing(&target, "ec2:DeregisterImage");
+        assert_eq!(own["Condition"]["Null"]["aws:ResourceTag/causeway:job"], "false", "{own}");
     }
 }
 
