@@ -11,6 +11,9 @@ use crate::remote::Operation;
 const CREATE: Operation = Operation::new("CreateRestoreImageTask", "ec2:CreateRestoreImageTask");
 const ENCRYPTION: Operation =
     Operation::new("GetEbsEncryptionByDefault", "ec2:GetEbsEncryptionByDefault");
+const KEY: Operation = Operation::new("GetEbsDefaultKmsKeyId", "ec2:GetEbsDefaultKmsKeyId");
+/// The account's own key of EBS, which everybody in it may use by EBS.
+const OWN_KEY: &str = "alias/aws/ebs";
 
 impl Images {
     /// Begins to restore an image named `name`, or as the stored one was, from the object; gives the image's id, which may not be
@@ -72,6 +75,21 @@ impl Images {
         answer
             .ebs_encryption_by_default
             .ok_or_else(|| self.bad_answer(ENCRYPTION, about, "the answer says neither yes nor no"))
+    }
+
+    /// The key that new snapshots are encrypted by, where that is on: its ARN, id or alias; `None` for the
+    /// account's own key of EBS.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetEbsDefaultKmsKeyId.html>
+    ///
+    /// # Errors
+    /// The faults of a request.
+    pub async fn default_key(&self) -> Result<Option<String>, Error> {
+        let about = self.remote.region();
+        let request = self.ec2.get_ebs_default_kms_key_id().send();
+        let answer = self.call(KEY, about, request).await?;
+        let key = answer.kms_key_id.filter(|key| !key.is_empty());
+        let key = key.ok_or_else(|| self.bad_answer(KEY, about, "the answer names no key"))?;
+        Ok((!key.ends_with(OWN_KEY)).then_some(key))
     }
 }
 

@@ -72,6 +72,7 @@ async fn every(images: &Images) -> Vec<(&'static str, Result<String, Error>)> {
         restore("images", "ami-00000001.bin", Some("golden"), &tags);
         may_restore("images", "ami-00000001.bin", Some("golden"), &tags);
         encrypts_by_default();
+        default_key();
         image("ami-00000001");
         find_images(by);
         snapshots(&ids);

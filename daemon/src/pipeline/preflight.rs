@@ -103,6 +103,7 @@ impl Pipeline {
             account: remote.identity().account,
             bucket_keys: found.bucket_keys,
             snapshot_keys: found.snapshot_keys,
+            default_key: found.default_key,
         })
     }
 
@@ -253,6 +254,8 @@ struct Found {
     bucket_keys: Vec<String>,
     /// The ARNs of the keys of the snapshots that are stored.
     snapshot_keys: Vec<String>,
+    /// The key that restored snapshots are encrypted by, where the account chose one.
+    default_key: Option<String>,
 }
 
 #[cfg(not(feature = "image"))]

@@ -125,7 +125,7 @@ impl Refused {
 }
 
 /// The operations that are known here; all that is counted and scripted has one of these names.
-const OPERATIONS: [&str; 24] = [
+const OPERATIONS: [&str; 25] = [
     "CreateStoreImageTask",
     "DescribeStoreImageTasks",
     "CreateRestoreImageTask",
@@ -142,6 +142,7 @@ const OPERATIONS: [&str; 24] = [
     "DeleteSnapshot",
     "RegisterImage",
     "GetEbsEncryptionByDefault",
+    "GetEbsDefaultKmsKeyId",
     "PutParameter",
     "GetParameter",
     "GetParameters",

@@ -120,6 +120,10 @@ impl Ec2 {
                     xml.leaf("sseType", if enabled { "sse-kms" } else { "none" });
                 }))
             }
+            "GetEbsDefaultKmsKeyId" => {
+                let key = lock(&self.0.state).options.default_key.clone();
+                Ok(Box::new(move |xml| xml.leaf("kmsKeyId", key)))
+            }
             _ => Err(unknown(command)),
         }
     }

@@ -209,6 +209,8 @@ fn restored(
         "ec2:DescribeImages",
         "ec2:DescribeSnapshots",
         "ec2:DescribeTags",
+        // What a preflight looks at, and no job does.
+        "ec2:GetEbsDefaultKmsKeyId",
         "ec2:GetEbsEncryptionByDefault",
     ];
     statements.push(Statement::new("DescribeImages", actions).on(["*".to_owned()]));
@@ -227,6 +229,9 @@ fn restored(
     statements.push(statement.where_it_holds(Some(is_made)));
     let actions = ["ebs:CompleteSnapshot", "ebs:PutSnapshotBlock", "ebs:StartSnapshot"];
     statements.push(Statement::new("WriteSnapshots", actions).on([snapshots]));
+    if let Some(key) = &party.default_key {
+        encrypted_snapshots(statements, party, key);
+    }
     if job.store.is_some() {
         let statement = Statement::new("CompareImages", ["ec2:DescribeImageAttribute"]);
         statements.push(statement.on([images]));
@@ -247,6 +252,24 @@ fn restored(
         let statement = Statement::new("CleanUpLanded", ["s3:DeleteObject"]);
         statements.push(statement.on([party.object(&restore.object)]));
     }
+}
+
+/// New snapshots are encrypted by `key` with the rights of who asks.
+/// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html>
+fn encrypted_snapshots(statements: &mut Vec<Statement>, party: &Party, key: &str) {
+    let (keys, condition) = party.key(key);
+    let actions =
+        ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"];
+    let statement = Statement::new("EncryptSnapshots", actions).on(keys.clone());
+    statements.push(statement.where_it_holds(condition.clone()));
+    let mut granted = serde_json::json!({ "Bool": { "kms:GrantIsForAWSResource": "true" } });
+    if let (Some(granted), Some(serde_json::Value::Object(named))) =
+        (granted.as_object_mut(), condition)
+    {
+        granted.extend(named);
+    }
+    let statement = Statement::new("GrantSnapshots", ["kms:CreateGrant"]).on(keys);
+    statements.push(statement.where_it_holds(Some(granted)));
 }
 
 #[cfg(test)]

@@ -464,6 +464,10 @@ async fn each_refusal_is_told_apart() -> Result<()> {
 
     ec2.change(|options| options.encryption_by_default = true);
     ensure!(images.encrypts_by_default().await?);
+    ensure!(images.default_key().await?.is_none(), "the account's own");
+    let key = "arn:aws:kms:us-east-2:111122223333:key/0-1";
+    ec2.change(|options| options.default_key = key.to_owned());
+    ensure!(images.default_key().await?.as_deref() == Some(key));
     Ok(())
 }
 

@@ -417,6 +417,38 @@ async fn encryption_is_told_where_it_is_lost_or_not_taken() -> Result<()> {
     cloud.world.gov.ec2().change(|options| options.encryption_by_default = true);
     let (code, checks) = migrate("private", &["--allow-decrypted", "--require-encryption"]).await?;
     ensure!(code == 0, "{checks:#?}");
+    is(&checks, "target", "EBS key", "passed", &["the account's own"])?;
+    cloud.stop().await
+}
+
+/// EC2 asks KMS with the rights of who restores, at the end: nothing but the policy can tell before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_restored_snapshots_are_encrypted_by_is_named_with_its_rights() -> Result<()> {
+    let cloud = Cloud::new().await?;
+    let key = "arn:aws-us-gov:kms:us-gov-west-1:444455556666:key/0-1";
+    cloud.world.gov.ec2().change(|options| {
+        options.encryption_by_default = true;
+        options.default_key = key.to_owned();
+    });
+    let (code, checks) = cloud.migrate(&[]).await?;
+    ensure!(code == 0, "{checks:#?}");
+    is(&checks, "target", "EBS key", "skipped", &[key, "kms:CreateGrant", "kms:ReEncrypt*"])?;
+    let image = format!("commercial:{}", cloud.image);
+    let road = ["migrate", &image, "gov:", "--via", "images", "--landing", "landing"];
+    let mut args = vec!["--output", "json", "preflight"];
+    args.extend(road);
+    args.push("--print-policy");
+    let policies = cloud.world.causeway(&args).await?.expect_code(0)?.lines()?;
+    let target =
+        policies.iter().find(|policy| policy["side"] == "target").context("the target's")?;
+    for word in [key, "kms:CreateGrant", "kms:GrantIsForAWSResource"] {
+        ensure!(target["policy"].to_string().contains(word), "{word}: {target}");
+    }
+    cloud.world.gov.deny(["GetEbsDefaultKmsKeyId"]);
+    let (code, checks) = cloud.migrate(&[]).await?;
+    ensure!(code == 0, "a job would run: {checks:#?}");
+    let told = ["ec2:GetEbsDefaultKmsKeyId", "kms:CreateGrant", "kms:ReEncrypt*"];
+    is(&checks, "target", "EBS key", "skipped", &told)?;
     cloud.stop().await
 }
 

@@ -25,6 +25,8 @@ pub struct Ec2Options {
     pub visible_after_ms: u64,
     /// New snapshots are encrypted.
     pub encryption_by_default: bool,
+    /// By this key, as GetEbsDefaultKmsKeyId names it. No right to it is asked for.
+    pub default_key: String,
     /// What a restored image has lost.
     pub lost_on_restore: Lost,
     /// Stores that end while this is set fail for this reason.
@@ -44,6 +46,7 @@ impl Default for Ec2Options {
             quota_code: "ResourceLimitExceeded".to_owned(),
             visible_after_ms: 0,
             encryption_by_default: false,
+            default_key: "alias/aws/ebs".to_owned(),
             lost_on_restore: Lost::default(),
             store_failure: None,
             restore_failure: None,

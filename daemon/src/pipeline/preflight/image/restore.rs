@@ -13,6 +13,10 @@ use crate::pipeline::preflight::report::Trouble;
 use crate::pipeline::road;
 use crate::remote::Remote;
 
+/// What an identity needs on the key that new snapshots are encrypted by.
+const KEY_RIGHTS: &str = "kms:CreateGrant, kms:Decrypt, kms:DescribeKey, kms:GenerateDataKeyWithoutPlaintext and \
+                          kms:ReEncrypt*";
+
 impl Pipeline {
     /// An object that becomes an image, its name and its alias.
     pub(in super::super) async fn try_restore(
@@ -35,7 +39,7 @@ impl Pipeline {
         let tags = tags(asked);
         let may = || images.may_restore(&object.bucket, &object.key, name, &tags);
         rehearsed(report, "restore", "EC2 would begin it, with the tags", may).await?;
-        encryption_by_default(report, &images, asked, restore).await?;
+        encryption_by_default(report, &images, found, asked, restore).await?;
         self.quota(report, &images, QuotaKind::Restore, 0);
         blocks(report, "ebs:StartSnapshot, ebs:PutSnapshotBlock and ebs:CompleteSnapshot");
         if let Some(image) = asked.image.filter(|_| restore.repair) {
@@ -88,6 +92,7 @@ fn tags(asked: Asked<'_>) -> Tags {
 async fn encryption_by_default(
     report: &mut Report,
     images: &Images,
+    found: &mut Found,
     asked: Asked<'_>,
     restore: &RestoreSpec,
 ) -> Result<(), Halted> {
@@ -97,7 +102,10 @@ async fn encryption_by_default(
         Err(trouble) => return report.refused(NAME, &trouble.told(Side::Target)),
     };
     match (is_on, restore.require_encryption) {
-        (true, _) => report.passed(NAME, "the account encrypts new snapshots by default"),
+        (true, _) => {
+            report.passed(NAME, "the account encrypts new snapshots by default");
+            return default_key(report, images, found).await;
+        }
         (false, true) => {
             let Failure { reason, remedy, .. } = road::unencrypted();
             report.failed(NAME, reason, remedy);
@@ -109,6 +117,41 @@ async fn encryption_by_default(
         ),
         (false, false) => {
             report.passed(NAME, "the account does not encrypt new snapshots by default");
+        }
+    }
+    Ok(())
+}
+
+/// EC2 encrypts by the account's choice with the rights of who asks, and rehearses none of it.
+async fn default_key(
+    report: &mut Report,
+    images: &Images,
+    found: &mut Found,
+) -> Result<(), Halted> {
+    const NAME: &str = "EBS key";
+    match report.ask(|| images.default_key()).await {
+        Ok(None) => {
+            report.passed(NAME, "new snapshots are encrypted by the account's own key of EBS");
+        }
+        Ok(Some(key)) => {
+            let detail = format!("new snapshots are encrypted by {key}, which cannot be tried");
+            let remedy = format!(
+                "see that {KEY_RIGHTS} on it are allowed, by its own policy as well: without them the \
+                 restore fails at its end"
+            );
+            report.skipped(NAME, detail, remedy);
+            found.default_key = Some(key);
+        }
+        Err(trouble) => {
+            let mut failure = trouble.told(Side::Target);
+            if let Trouble::Refused(image::Error::AccessDenied(_)) = &trouble {
+                failure.remedy = format!(
+                    "{}; where the key is one of yours, also {KEY_RIGHTS} on it, which the printed policy \
+                     leaves out",
+                    failure.remedy
+                );
+            }
+            return report.unknown(NAME, &failure);
         }
     }
     Ok(())

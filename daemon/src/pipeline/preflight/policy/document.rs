@@ -19,6 +19,8 @@ pub(in super::super) struct Party {
     pub bucket_keys: Vec<String>,
     /// ARNs of the keys of the snapshots that are stored.
     pub snapshot_keys: Vec<String>,
+    /// The key that restored snapshots are encrypted by, where it is the account's choice; as EC2 names it.
+    pub default_key: Option<String>,
 }
 
 impl Party {

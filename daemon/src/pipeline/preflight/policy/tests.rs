@@ -10,7 +10,7 @@ use super::*;
 use crate::model::{ImageAddress, TransferSpec};
 
 /// In policies, though no request of ours names them.
-const NEEDED_IN_TURN: [&str; 12] = [
+const NEEDED_IN_TURN: [&str; 15] = [
     // EC2 moves blocks with the rights of who asks for a store or a restore.
     "ebs:CompleteSnapshot",
     "ebs:GetSnapshotBlock",
@@ -25,9 +25,12 @@ const NEEDED_IN_TURN: [&str; 12] = [
     // DeregisterImage deletes the snapshots along.
     "ec2:DeleteSnapshot",
     // S3 and EC2 ask KMS with the rights of who asks.
+    "kms:CreateGrant",
     "kms:Decrypt",
     "kms:DescribeKey",
     "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncrypt*",
 ];
 
 fn party(remote: &str, partition: &str, region: &str, account: &str) -> Party {
@@ -38,6 +41,7 @@ fn party(remote: &str, partition: &str, region: &str, account: &str) -> Party {
         account: Some(account.to_owned()),
         bucket_keys: Vec::new(),
         snapshot_keys: Vec::new(),
+        default_key: None,
     }
 }
 
@@ -221,7 +225,8 @@ fn what_is_needed_in_turn_is_in_some_policy() {
     let key = |account: &str| vec![format!("arn:aws:kms:us-east-2:{account}:key/1")];
     let source = Party { snapshot_keys: key("1"), bucket_keys: key("1"), ..commercial() };
     let submission = thorough(Retire::Deregister);
-    let allowed = actions(&of(&submission, Some(&source), Some(&gov())));
+    let target = Party { default_key: Some("0-1".to_owned()), ..gov() };
+    let allowed = actions(&of(&submission, Some(&source), Some(&target)));
     for action in NEEDED_IN_TURN {
         assert!(allowed.contains(action), "{action}");
     }
@@ -309,6 +314,30 @@ fn a_key_is_named_whichever_way_it_was_asked_for() {
     }
     let plain = policies(&transfer()).pop().expect("the target's").json;
     assert!(!plain.contains("kms:"), "nothing was asked for: {plain}");
+}
+
+/// Without them EC2 makes the image, and fails it at the end.
+#[test]
+fn the_key_that_snapshots_are_encrypted_by_may_be_used_and_granted() {
+    let printed = |key: Option<&str>| {
+        let target = Party { default_key: key.map(str::to_owned), ..gov() };
+        of(&restore(), None, Some(&target)).pop().expect("the target's")
+    };
+    let own = printed(None).json;
+    assert!(!own.contains("kms:"), "the account's own key is everybody's: {own}");
+    let arn = "arn:aws-us-gov:kms:us-gov-west-1:444455556666:key/0-1";
+    let policy = printed(Some(arn));
+    let used = allowing(&policy, "kms:GenerateDataKeyWithoutPlaintext");
+    let actions =
+        ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"];
+    assert_eq!(used["Action"], serde_json::json!(actions));
+    assert_eq!((&used["Resource"], &used["Condition"]), (&serde_json::json!([arn]), &Value::Null));
+    let granted = allowing(&policy, "kms:CreateGrant");
+    assert_eq!(granted["Resource"], serde_json::json!([arn]));
+    let resource = serde_json::json!({ "Bool": { "kms:GrantIsForAWSResource": "true" } });
+    assert_eq!(granted["Condition"], resource);
+    let granted = allowing(&printed(Some("alias/images")), "kms:CreateGrant");
+    assert_eq!(granted["Condition"].as_object().map(serde_json::Map::len), Some(2), "{granted}");
 }
 
 #[test]

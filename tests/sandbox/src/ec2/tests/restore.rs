@@ -173,6 +173,8 @@ async fn attributes_are_lost_only_where_they_are_to_be() {
     assert_eq!(all(&encrypted.await, "snapshotId").len(), 1);
     let default = world.yes("Action=GetEbsEncryptionByDefault").await;
     assert_eq!(first(&default, "ebsEncryptionByDefault"), "true");
+    let key = world.yes("Action=GetEbsDefaultKmsKeyId").await;
+    assert_eq!(first(&key, "kmsKeyId"), "alias/aws/ebs");
 }
 
 #[tokio::test(start_paused = true)]
