@@ -206,8 +206,7 @@ impl Pipeline {
     ) -> Result<(), Halted> {
         bucket::region(report, remote, address, false).await?;
         object::read(report, remote, address, Reader::Transfer).await?;
-        found.bucket_keys.extend(bucket::encryption_key(report, remote, address).await);
-        Ok(())
+        bucket::encryption_key(report, remote, address, found).await
     }
 
     async fn presigned_source(

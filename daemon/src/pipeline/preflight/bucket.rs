@@ -13,6 +13,8 @@ use crate::remote::Remote;
 /// A transfer of the largest image may take so long where the path is slow or is paused at times.
 const NEEDED_DAYS: u32 = 7;
 const DAY_MILLIS: u64 = 24 * 3600 * 1000;
+/// The check of what a bucket encrypts by.
+const ENCRYPTION: &str = "default encryption";
 
 /// What is put into a bucket.
 #[derive(Debug, Clone, Copy)]
@@ -78,15 +80,20 @@ pub(super) async fn settings(
     lifecycle(report, &bucket, &address.key).await
 }
 
-/// The ARN of the KMS key that a bucket encrypts by, where that is to be learned. It is no check.
+/// The ARN of the KMS key that a bucket encrypts by, for the policy. It is a check only where it is not to be
+/// learned.
 pub(super) async fn encryption_key(
-    report: &Report,
+    report: &mut Report,
     remote: &Arc<Remote>,
     address: &ObjectAddress,
-) -> Option<String> {
+    found: &mut Found,
+) -> Result<(), Halted> {
     let bucket = BucketSettings::new(Arc::clone(remote), &address.bucket);
-    let default = report.ask(|| bucket.encryption()).await.ok()??;
-    key_arn(&default)
+    match report.ask(|| bucket.encryption()).await {
+        Ok(default) => found.bucket_keys.extend(default.as_ref().and_then(key_arn)),
+        Err(trouble) => return unreadable(report, ENCRYPTION, &trouble),
+    }
+    Ok(())
 }
 
 /// A key that is named otherwise is the account's own alias, or one that a policy cannot name alone.
@@ -103,10 +110,9 @@ async fn encryption(
     holds: Holds<'_>,
     found: &mut Found,
 ) -> Result<(), Halted> {
-    const NAME: &str = "default encryption";
     let default = match report.ask(|| bucket.encryption()).await {
         Ok(default) => default,
-        Err(trouble) => return unreadable(report, NAME, &trouble),
+        Err(trouble) => return unreadable(report, ENCRYPTION, &trouble),
     };
     found.bucket_keys.extend(default.as_ref().and_then(key_arn));
     let told = default.as_ref().map_or_else(
@@ -114,9 +120,9 @@ async fn encryption(
         |default| format!("objects are encrypted by {}", shown(default)),
     );
     match holds.decrypted && !is_kms(holds.asked.or(default.as_ref())) {
-        false => report.passed(NAME, told),
+        false => report.passed(ENCRYPTION, told),
         true => report.warning(
-            NAME,
+            ENCRYPTION,
             format!("{told}; the object holds decrypted what the image's snapshots hold encrypted"),
             "give the bucket a KMS key of yours as its default encryption",
         ),
@@ -243,6 +249,10 @@ fn unreadable(
                 failure.remedy = format!(
                     "to have it looked at, allow the {side} remote's identity {action} on {bucket}"
                 );
+                if name == ENCRYPTION {
+                    failure.remedy += "; without it, the printed policy leaves out the kms: actions on a key \
+                                       that the bucket may have";
+                }
             }
             // Servers exist that answer as if the setting had not been asked for.
             error if error.is_unreadable() => {

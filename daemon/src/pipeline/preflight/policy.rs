@@ -90,6 +90,9 @@ fn read<const N: usize>(
     statements.push(Statement::new("ReadObject", actions).on([party.object(object)]));
     // Without it S3 does not tell an object that is missing from one that may not be read.
     statements.push(Statement::new("FindBucket", ["s3:ListBucket"]).on([party.bucket(object)]));
+    // What a preflight looks at, and no job does: the key, for the statement below.
+    let statement = Statement::new("PreflightKey", ["s3:GetEncryptionConfiguration"]);
+    statements.push(statement.on([party.bucket(object)]));
     let keys = &party.bucket_keys;
     if !keys.is_empty() {
         statements.push(Statement::new("DecryptObject", ["kms:Decrypt"]).on(keys.clone()));

@@ -220,6 +220,11 @@ async fn a_right_that_is_missing_is_named() -> Result<()> {
     is(&checks, "target", "public access", "skipped", &["s3:GetBucketPublicAccessBlock"])?;
     cloud.world.gov.faults([]);
 
+    cloud.world.commercial.faults([denied("GetBucketEncryption")]);
+    let (code, checks) = cloud.transfer().await?;
+    ensure!(code == 0, "a job would run: {checks:#?}");
+    let told = ["s3:GetEncryptionConfiguration", "the source remote's identity", "kms:"];
+    is(&checks, "source", "default encryption", "skipped", &told)?;
     cloud.world.commercial.faults([denied("GetObject"), denied("HeadObject")]);
     let (_, checks) = cloud.transfer().await?;
     failed(&checks, "source", "source object", &["s3:GetObject"])?;

@@ -32,7 +32,7 @@ impl Pipeline {
         if asked.spec().is_none() {
             bucket::region(report, remote, object, true).await?;
             object::read(report, remote, object, Reader::Ec2).await?;
-            found.bucket_keys.extend(bucket::encryption_key(report, remote, object).await);
+            bucket::encryption_key(report, remote, object, found).await?;
         }
         let name = restore.name.as_deref().or(asked.image.map(|image| image.name.as_str()));
         name_free(report, &images, name).await?;

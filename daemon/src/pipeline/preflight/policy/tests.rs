@@ -340,6 +340,25 @@ fn the_key_that_snapshots_are_encrypted_by_may_be_used_and_granted() {
     assert_eq!(granted["Condition"].as_object().map(serde_json::Map::len), Some(2), "{granted}");
 }
 
+/// A source in a bucket with a key cannot be read without it, and only who may ask for the key learns of it.
+#[test]
+fn whoever_reads_an_object_may_learn_its_buckets_key_and_decrypt_by_it() {
+    let key = "arn:aws:kms:us-east-2:111122223333:key/0-1";
+    let keyed = |party: Party| Party { bucket_keys: vec![key.to_owned()], ..party };
+    for (submission, source, target) in
+        [(transfer(), Some(keyed(commercial())), None), (restore(), None, Some(keyed(gov())))]
+    {
+        let policies = of(&submission, source.as_ref(), target.as_ref());
+        let learns = allowing(&policies[0], "s3:GetEncryptionConfiguration");
+        assert!(
+            learns["Resource"][0].as_str().is_some_and(|arn| arn.contains(":s3:::")),
+            "{learns}"
+        );
+        let decrypts = allowing(&policies[0], "kms:Decrypt");
+        assert_eq!(decrypts["Resource"], serde_json::json!([key]));
+    }
+}
+
 #[test]
 fn a_presigned_source_needs_no_policy() {
     let source = "https://bucket.s3.amazonaws.com/a?X-Amz-Signature=1".parse().expect("a URL");
