@@ -1,5 +1,6 @@
 """The template's policy has the actions of the documents in deploy/iam, which a test holds to the daemon's
-requests, and those on the bucket's key; no others. Each is under the condition that it has there."""
+requests, and those on the bucket's key; no others. Each is under the condition that it has there. And what the
+bastion's first boot needs is there before it."""
 
 import json
 import pathlib
@@ -36,5 +37,11 @@ faults += [
     for action in sorted(allowed.keys() & needed.keys())
     if allowed[action] != needed[action]
 ]
+# A policy beside the role comes whenever it comes; and rights, like routes, come later than what they are for.
+resources = template["Resources"]
+faults += [f"{name} may come after the instance" for name in resources if resources[name]["Type"] == "AWS::IAM::Policy"]
+boot = resources["Instance"]["Properties"]["UserData"]["Fn::Base64"]["Fn::If"][1]["Fn::Sub"]
+if "seq 30" not in boot or "sleep 10" not in boot:
+    faults.append("the package is asked for once, at the first boot")
 print("\n".join(faults))
 sys.exit(bool(faults))
