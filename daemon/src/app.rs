@@ -232,6 +232,9 @@ fn endpoints(daemon: &Arc<Daemon>, metrics: Arc<Metrics>) -> Endpoints {
     for remote in daemon.remote_names() {
         metrics.expect(remote.as_str());
     }
+    for webhook in daemon.notifier().names() {
+        metrics.expect_webhook(webhook);
+    }
     let (scraped, asked) = (Arc::clone(daemon), Arc::clone(daemon));
     Endpoints {
         metrics,

@@ -26,12 +26,12 @@ use crate::control::{
 use crate::egress::Egress;
 use crate::ledger::Ledger;
 use crate::model::{
-    Bandwidth, Check, Failure, Image, Job, JobId, Live, ObjectAddress, Policy, RemoteName,
-    Submission, Timestamp, TransferSpec,
+    Bandwidth, Check, Failure, FailureClass, Image, Job, JobId, Live, ObjectAddress, Policy,
+    RemoteName, Submission, Timestamp, TransferSpec,
 };
 use crate::notify::Notifier;
 use crate::pipeline::{Pipeline, QuotaLimits, Quotas, Remotes};
-use crate::remote::Remote;
+use crate::remote::{self, Remote};
 use crate::scheduler::{Reaper, Scheduler};
 use crate::telemetry::Metrics;
 use crate::transfer::{Probes, unrecorded};
@@ -57,7 +57,20 @@ pub(super) struct Daemon {
     /// The runtime of the work.
     work: Handle,
     /// What is wrong with a remote, by its name.
-    problems: Mutex<BTreeMap<RemoteName, String>>,
+    problems: Mutex<BTreeMap<RemoteName, Problem>>,
+}
+
+/// Why a remote's identity could not be checked, or is not the one that is expected.
+#[derive(Debug)]
+struct Problem {
+    told: String,
+    class: FailureClass,
+}
+
+impl From<remote::Error> for Problem {
+    fn from(error: remote::Error) -> Self {
+        Self { told: error.to_string(), class: error.class() }
+    }
 }
 
 impl Daemon {
@@ -155,7 +168,7 @@ impl Daemon {
     pub(super) async fn watch_identities(self: Arc<Self>) {
         loop {
             for (name, remote) in self.pipeline.remotes.iter() {
-                let problem = remote.check_identity().await.err().map(|error| error.to_string());
+                let problem = remote.check_identity().await.err().map(Problem::from);
                 let mut problems = self.problems();
                 match problem {
                     Some(problem) => problems.insert(name.clone(), problem),
@@ -211,7 +224,7 @@ impl Daemon {
             read_parts_in_flight,
             write_parts_in_flight,
             throttled: self.metrics.throttled(remote.name().as_str()),
-            problem: problems.get(remote.name()).cloned(),
+            problem: problems.get(remote.name()).map(|problem| problem.told.clone()),
         }
     }
 }

@@ -33,6 +33,9 @@ const TRIED_AGAIN: [FailureClass; 4] = [
     FailureClass::Credentials,
 ];
 
+/// What becomes of notices, as `notify` counts them.
+const DELIVERED: [&str; 6] = ["delivered", "failed", "dropped", "expired", "lost", "gone"];
+
 /// All that is counted. Cheap to record into, from any thread.
 #[derive(Debug)]
 pub struct Metrics {
@@ -174,6 +177,13 @@ impl Metrics {
             for outcome in ["succeeded", "failed", "cancelled"] {
                 self.jobs_finished.with_label_values(&[kind.as_str(), outcome]);
             }
+        }
+    }
+
+    /// The same for a webhook that is configured.
+    pub fn expect_webhook(&self, webhook: &str) {
+        for outcome in DELIVERED {
+            self.webhooks.with_label_values(&[webhook, outcome]);
         }
     }
 

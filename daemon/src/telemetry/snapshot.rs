@@ -61,7 +61,7 @@ pub struct JobProgress {
 #[derive(Debug, Clone)]
 pub struct RemoteState {
     pub name: String,
-    /// Its identity is as configured, or nobody was to be asked.
+    /// Its credentials work, and its identity is as configured, as far as anybody was asked.
     pub up: bool,
     /// Its schedule lets nothing pass now.
     pub paused: bool,

@@ -243,6 +243,7 @@ fn an_absent_limit_and_an_unknown_size_have_no_series() {
 fn what_alerts_are_made_on_is_there_before_it_first_happens() {
     let metrics = Metrics::new("1").expect("legal names");
     metrics.expect("gov");
+    metrics.expect_webhook("ops");
     let (_, series) = parse(&metrics.render(&Snapshot::default()).expect("legal names"));
     for key in [
         "causeway_throttled_total{remote=\"gov\"}",
@@ -251,6 +252,8 @@ fn what_alerts_are_made_on_is_there_before_it_first_happens() {
         "causeway_bytes_total{direction=\"write\",remote=\"gov\"}",
         "causeway_jobs_finished_total{kind=\"migrate\",outcome=\"failed\"}",
         "causeway_verification_failures_total{stage=\"verifying\"}",
+        "causeway_webhook_deliveries_total{outcome=\"delivered\",webhook=\"ops\"}",
+        "causeway_webhook_deliveries_total{outcome=\"gone\",webhook=\"ops\"}",
     ] {
         assert_eq!(series.get(key), Some(&0.0), "{key}");
     }

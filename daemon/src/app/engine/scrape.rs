@@ -7,9 +7,11 @@
 
 use std::time::Duration;
 
-use super::Daemon;
+use super::{Daemon, Problem};
 use crate::base::{Direction, Lane, clock};
-use crate::model::{Job, JobId, JobState, Live, PUT_OBJECT_MAX, Timestamp, WaitReason};
+use crate::model::{
+    FailureClass, Job, JobId, JobState, Live, PUT_OBJECT_MAX, Timestamp, WaitReason,
+};
 use crate::pipeline::QuotaKind;
 use crate::telemetry::{ConcurrencyLimit, DataDir, JobProgress, QuotaUsed, RemoteState, Snapshot};
 
@@ -76,7 +78,7 @@ impl Daemon {
         let states = in_force.filter_map(|(name, in_force)| {
             let remote = self.remote(&name)?;
             Some(RemoteState {
-                up: remote.barred().is_none() && !problems.contains_key(&name),
+                up: remote.barred().is_none() && !problems.get(&name).is_some_and(is_down),
                 name: name.to_string(),
                 paused: in_force.paused,
                 limits: in_force.limits,
@@ -114,6 +116,14 @@ impl Daemon {
     }
 }
 
+/// That STS alone is out of reach keeps nothing from being carried: where it does, the remote is barred.
+fn is_down(problem: &Problem) -> bool {
+    match problem.class {
+        FailureClass::Credentials | FailureClass::Permanent | FailureClass::Corrupt => true,
+        FailureClass::Transient | FailureClass::Throttled => false,
+    }
+}
+
 fn waiting(running: &[(JobId, Live)]) -> Vec<(WaitReason, u64)> {
     let waits = |reason| {
         let held = |(_, live): &&(JobId, Live)| {
@@ -140,11 +150,25 @@ fn has_series(job: &Job, now: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Wait, WaitReason};
+    use crate::model::{RemoteName, Wait, WaitReason};
+    use crate::remote;
 
     fn running(wait: Option<WaitReason>) -> (JobId, Live) {
         let wait = wait.map(|reason| Wait { reason, detail: "told".into() });
         (JobId::from_parts(Timestamp(1), 7), Live { wait, ..Live::default() })
+    }
+
+    /// It would wake somebody for a remote that carries everything.
+    #[test]
+    fn a_remote_whose_sts_is_out_of_reach_is_up() {
+        let remote = || -> RemoteName { "gov".parse().expect("a name") };
+        let cause = "why".to_owned();
+        let unreached = remote::Error::Unreached { remote: remote(), cause: cause.clone() };
+        assert!(!is_down(&unreached.into()));
+        let untaken = remote::Error::Credentials { remote: remote(), cause: cause.clone() };
+        assert!(is_down(&untaken.into()));
+        let refused = remote::Error::Refused { remote: remote(), cause };
+        assert!(is_down(&refused.into()));
     }
 
     /// EC2 may work at 256 images for hours; what is carried meanwhile has to be seen all the same.

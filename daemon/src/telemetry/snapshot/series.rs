@@ -128,7 +128,7 @@ fn progress(snapshot: &Snapshot) -> Result<Vec<MetricFamily>, Error> {
 fn remotes(snapshot: &Snapshot) -> Result<Vec<MetricFamily>, Error> {
     let up = gauges(
         "causeway_remote_up",
-        "1 where a remote's identity is as configured, or nobody is to be asked; else 0.",
+        "0 where a remote's credentials do not work, or its identity is not the one expected or has yet to be told; else 1.",
         &["remote"],
     )?;
     let paused = gauges(
