@@ -112,7 +112,47 @@ fn check_panel(panel: &Value) -> Result<()> {
         ensure!(names.insert(text(target, "refId")?), "a target twice");
         let legend = text(target, "legendFormat")?;
         ensure!(panel["type"] != "timeseries" || !legend.is_empty(), "no legend");
+        let expression = text(target, "expr")?;
+        // A limit is beside what all daemons do together.
+        let is_limit = expression.contains("_limit_") && expression.contains("_per_second");
+        ensure!(!is_limit || expression.starts_with("sum by"), "{expression}");
     }
+    if panel["type"] == "table" { check_columns(panel, targets) } else { Ok(()) }
+}
+
+/// Grafana calls the column of a query `Value`, or `Value #A`: each has a name and a unit, or is not shown.
+fn check_columns(panel: &Value, targets: &[Value]) -> Result<()> {
+    let transformations = panel["transformations"].as_array().context("no transformations")?;
+    let organize = transformations.iter().find(|one| one["id"] == "organize");
+    let organize = &organize.context("no columns")?["options"];
+    let overrides = panel["fieldConfig"]["overrides"].as_array().context("no overrides")?;
+    for target in targets {
+        let column = match targets.len() {
+            1 => "Value".to_owned(),
+            _ => format!("Value #{}", text(target, "refId")?),
+        };
+        if organize["excludeByName"][&column] == true {
+            continue;
+        }
+        let name = text(&organize["renameByName"], &column)?;
+        let of_it = overrides.iter().find(|one| one["matcher"]["options"] == name);
+        let unit = &of_it.with_context(|| format!("{name} has no unit"))?["properties"][0];
+        ensure!(unit["id"] == "unit", "{name}: {unit}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_daemon_that_is_down_is_seen_beside_others_that_are_not() -> Result<()> {
+    let board: Value = serde_json::from_str(&std::fs::read_to_string(deployed(
+        "grafana/causeway-overview.json",
+    ))?)?;
+    let panels = board["panels"].as_array().context("no panels")?;
+    let answering = panels.iter().find(|panel| panel["title"] == "Answering").context("none")?;
+    let expression = text(&answering["targets"][0], "expr")?;
+    ensure!(expression.contains("sum(up{") && expression.contains("/ count(up{"), "{expression}");
+    let green = &answering["fieldConfig"]["defaults"]["thresholds"]["steps"][1];
+    ensure!(green["color"] == "green" && green["value"] == 1, "{green}");
     Ok(())
 }
 
