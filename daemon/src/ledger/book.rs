@@ -51,7 +51,8 @@ impl Draft {
         let bytes = record.len();
         self.writes.put(Table::Jobs, &id.to_bytes(), record);
         let (old, new) = (before.and_then(key::queue), key::queue(after));
-        if old != new {
+        // The row says since when it waits, too.
+        if old != new || before.and_then(|job| job.queued_at) != after.queued_at {
             if let Some(old) = old {
                 self.writes.remove(Table::Queue, &old);
             }

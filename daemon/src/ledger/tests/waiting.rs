@@ -110,18 +110,23 @@ async fn a_ledger_that_was_made_anew_waits_since_the_same_moment() {
     assert_eq!((ledger.counts().oldest_queued, days(&ledger)), (since, Some(0)));
     assert_consistent(&ledger);
 
-    let running = submitted_days_ago(&ledger, 2).id;
     control(&ledger, id, Change::Pause).await;
-    let ledger = {
+    // The second stays in the lane that it was submitted to: its row has the same key.
+    let seal = Change::Seal(ObjectDigest { blake3: [0; 32], crc64nvme: 0 });
+    let mut ledger = ledger;
+    for came in [vec![plan(100 << 20), upload()], vec![plan(1 << 20), seal]] {
+        let running = submitted_days_ago(&ledger, 2).id;
         let token = token(&claim(&ledger, ANY).await.expect("queued"));
-        for change in [plan(100 << 20), upload()] {
+        for change in came {
             ledger.apply(running, token, change).await.expect("leased");
         }
-        anew(ledger).await
-    };
-    assert_eq!(ledger.get(running).expect("there").state, JobState::Queued);
-    assert_eq!(days(&ledger), Some(0));
-    assert_consistent(&ledger);
+        ledger = anew(ledger).await;
+        assert_eq!(ledger.get(running).expect("there").state, JobState::Queued);
+        assert_eq!(days(&ledger), Some(0));
+        assert_consistent(&ledger);
+        control(&ledger, running, Change::Pause).await;
+        assert_eq!(days(&ledger), None);
+    }
 }
 
 /// It drops the fields that it does not know, and leaves a row whose key is as it was.
