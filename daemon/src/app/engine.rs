@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
-use super::limits::{self, LimitBook};
+use super::limits::LimitBook;
 use super::{Error, admission, images};
 use crate::base::{
     Direction, InForce, Lane, Limits, LimitsChange, MemoryBudget, Pace, SharedObserver, Slots,
@@ -24,7 +23,7 @@ use crate::control::{
     RemoteStatus,
 };
 use crate::egress::Egress;
-use crate::ledger::Ledger;
+use crate::ledger::{self, Ledger};
 use crate::model::{
     Bandwidth, Check, Failure, FailureClass, Image, Job, JobId, Live, ObjectAddress, Policy,
     RemoteName, Submission, Timestamp, TransferSpec,
@@ -49,9 +48,7 @@ pub(super) struct Daemon {
     retention: Duration,
     pipeline: Pipeline,
     scheduler: Arc<Scheduler>,
-    limits: LimitBook,
-    /// Whose turn it is to change them for good.
-    limits_turn: Semaphore,
+    limits: Arc<LimitBook>,
     notifier: Arc<Notifier>,
     metrics: Arc<Metrics>,
     /// The runtime of the work.
@@ -85,7 +82,7 @@ impl Daemon {
         let transfer = &config.transfer;
         let observer = Arc::clone(&metrics) as SharedObserver;
         let parts_max = transfer.max_parts_in_flight as usize;
-        let limits = LimitBook::new(config, &ledger, &remotes)?;
+        let limits = Arc::new(LimitBook::new(config, &ledger, &remotes)?);
         let egress = Egress::new(config.allowed_hosts.clone());
         let notifier = Notifier::new(
             config.webhooks.clone(),
@@ -114,7 +111,6 @@ impl Daemon {
             scheduler: Scheduler::new(pipeline.clone(), active_max, drain_timeout),
             pipeline,
             limits,
-            limits_turn: Semaphore::new(1),
             notifier,
             metrics,
             work: Handle::current(),
@@ -154,6 +150,20 @@ impl Daemon {
 
     pub(super) fn limit_book(&self) -> &LimitBook {
         &self.limits
+    }
+
+    /// Seen to its end: who asked may hang up between what is written and what is in force.
+    async fn keep(
+        &self,
+        remote: &RemoteName,
+        change: Option<LimitsChange>,
+        actor: &str,
+    ) -> Result<(), LimitsRefused> {
+        let (limits, ledger) = (Arc::clone(&self.limits), self.ledger().clone());
+        let (remote, actor) = (remote.clone(), actor.to_owned());
+        let kept = async move { limits.keep(&ledger, &remote, change, &actor).await };
+        let ended = |_| Err(LimitsRefused::NotKept(ledger::Error::Closed));
+        self.work.spawn(kept).await.unwrap_or_else(ended)
     }
 
     /// Whether new work is taken, as `/readyz` has it.
@@ -319,13 +329,11 @@ impl Engine for Daemon {
         persist: bool,
         actor: &str,
     ) -> Result<InForce, LimitsRefused> {
-        // Two at once would each keep what the other has not changed yet. It is fair, and never closed.
-        let _turn = self.limits_turn.acquire().await;
-        let kept = self.limits.kept_with(remote, change).ok_or(LimitsRefused::NoSuchRemote)?;
-        if persist {
-            self.ledger().put_setting(&limits::key(remote), Some(kept), actor).await?;
+        self.limits.of(remote).ok_or(LimitsRefused::NoSuchRemote)?;
+        match persist {
+            true => self.keep(remote, Some(change), actor).await?,
+            false => self.limits.set(remote, change),
         }
-        self.limits.set(remote, change, persist);
         self.limits.of(remote).ok_or(LimitsRefused::NoSuchRemote)
     }
 
@@ -334,10 +342,8 @@ impl Engine for Daemon {
         remote: &RemoteName,
         actor: &str,
     ) -> Result<InForce, LimitsRefused> {
-        let _turn = self.limits_turn.acquire().await;
         self.limits.of(remote).ok_or(LimitsRefused::NoSuchRemote)?;
-        self.ledger().put_setting(&limits::key(remote), None, actor).await?;
-        self.limits.reset(remote);
+        self.keep(remote, None, actor).await?;
         self.limits.of(remote).ok_or(LimitsRefused::NoSuchRemote)
     }
 

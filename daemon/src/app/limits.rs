@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::Error;
 use crate::base::{InForce, Limits, LimitsChange, Rules, clock};
 use crate::config::{Config, RemoteConfig};
-use crate::ledger::Ledger;
+use crate::control::LimitsRefused;
+use crate::ledger::{self, Ledger};
 use crate::model::{RemoteName, Timestamp};
 use crate::pipeline::Remotes;
 
@@ -27,6 +28,8 @@ pub(super) struct LimitBook {
     remotes: Arc<Remotes>,
     pages: Mutex<BTreeMap<RemoteName, Page>>,
     changed: Notify,
+    /// Whose turn it is to change them for good.
+    turn: Semaphore,
 }
 
 #[derive(Debug)]
@@ -48,10 +51,14 @@ impl LimitBook {
             let rules = Rules::new(remote.limits, remote.schedule.clone(), kept);
             pages.insert(name.clone(), Page { rules, in_force: None });
         }
-        let book =
-            Self { remotes: Arc::clone(remotes), pages: Mutex::new(pages), changed: Notify::new() };
+        let book = Self::of_pages(Arc::clone(remotes), pages);
         book.enforce();
         Ok(book)
+    }
+
+    fn of_pages(remotes: Arc<Remotes>, pages: BTreeMap<RemoteName, Page>) -> Self {
+        let pages = Mutex::new(pages);
+        Self { remotes, pages, changed: Notify::new(), turn: Semaphore::new(1) }
     }
 
     /// Switches limits when their time comes. Never ends.
@@ -79,20 +86,41 @@ impl LimitBook {
         Some(self.lock().get_mut(name)?.rules.in_force(clock::now()))
     }
 
+    /// What a person changes until the daemon ends, over what is in force.
+    pub(super) fn set(&self, name: &RemoteName, change: LimitsChange) {
+        self.change(name, |rules| rules.set(change, false, clock::now()));
+    }
+
+    /// What a person changes for good, or forgets without a change: first in the ledger, then in force. To be
+    /// seen to its end.
+    pub(super) async fn keep(
+        &self,
+        ledger: &Ledger,
+        name: &RemoteName,
+        change: Option<LimitsChange>,
+        actor: &str,
+    ) -> Result<(), LimitsRefused> {
+        // Two at once would each keep what the other has not changed yet. It is fair, and never closed.
+        let _turn = self.turn.acquire().await;
+        let kept = match change {
+            Some(change) => Some(self.kept_with(name, change).ok_or(LimitsRefused::NoSuchRemote)?),
+            None => None,
+        };
+        let written = ledger.put_setting(&key(name), kept, actor).await;
+        // Where the audit log alone cannot be written, the ledger has it: what a restart finds is in force.
+        if matches!(written, Ok(()) | Err(ledger::Error::Audit(_))) {
+            self.change(name, |rules| match change {
+                Some(change) => rules.set(change, true, clock::now()),
+                None => rules.reset(),
+            });
+        }
+        Ok(written?)
+    }
+
     /// What a remote keeps across restarts once this change is persisted, as the ledger has it.
-    pub(super) fn kept_with(&self, name: &RemoteName, change: LimitsChange) -> Option<String> {
+    fn kept_with(&self, name: &RemoteName, change: LimitsChange) -> Option<String> {
         let named = self.lock().get(name)?.rules.kept_with(change);
         serde_json::to_string(&Kept { named }).ok()
-    }
-
-    /// What a person changes, over what is in force.
-    pub(super) fn set(&self, name: &RemoteName, change: LimitsChange, persist: bool) {
-        self.change(name, |rules| rules.set(change, persist, clock::now()));
-    }
-
-    /// Back to the configuration.
-    pub(super) fn reset(&self, name: &RemoteName) {
-        self.change(name, Rules::reset);
     }
 
     /// What a reloaded configuration says. What was set live is over, what was persisted stays.
@@ -257,6 +285,34 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn what_is_kept_is_in_the_ledger_and_in_force() {
+        let dir = tempfile::tempdir().expect("room for a test");
+        let ledger = Ledger::open(dir.path(), Arc::new(NoObserver)).expect("our own");
+        let name: RemoteName = "gov".parse().expect("legal");
+        let rules = Rules::new(read(1), Schedule::default(), LimitsChange::default());
+        let pages = BTreeMap::from([(name.clone(), Page { rules, in_force: None })]);
+        let book = LimitBook::of_pages(Arc::default(), pages);
+        let keep = async |change| book.keep(&ledger, &name, change, "uid:0").await;
+        let stands = || {
+            let kept = persisted(&ledger, &name).expect("readable");
+            (kept.apply(read(1)), book.of(&name).expect("a remote").limits)
+        };
+
+        let rate = |rate| Some(Some(Bandwidth(rate)));
+        let reading = LimitsChange { read_bandwidth: rate(2), ..LimitsChange::default() };
+        let writing = LimitsChange { write_bandwidth: rate(3), ..LimitsChange::default() };
+        let both = Limits { write_bandwidth: Some(Bandwidth(3)), ..read(2) };
+        let (one, other) = tokio::join!(keep(Some(reading)), keep(Some(writing)));
+        one.and(other).expect("kept");
+        assert_eq!(stands(), (both, both), "neither has forgotten the other");
+        keep(None).await.expect("forgotten");
+        assert_eq!(stands(), (read(1), read(1)));
+        let nowhere = "nowhere".parse().expect("legal");
+        let refused = book.keep(&ledger, &nowhere, Some(reading), "uid:0").await;
+        assert!(matches!(refused, Err(LimitsRefused::NoSuchRemote)), "{refused:?}");
+    }
+
     /// By the real clock, to the second: both ends of a window, and a reload in front of it.
     #[tokio::test]
     async fn limits_are_switched_at_both_ends_of_a_window() {
@@ -280,8 +336,8 @@ mod tests {
         let pace = Arc::clone(remote.pace());
         let remotes = Arc::new(Remotes::from([(name.clone(), Arc::new(remote))]));
         let rules = Rules::new(read(1), Schedule::default(), LimitsChange::default());
-        let pages = Mutex::new(BTreeMap::from([(name.clone(), Page { rules, in_force: None })]));
-        let book = Arc::new(LimitBook { remotes, pages, changed: Notify::new() });
+        let pages = BTreeMap::from([(name.clone(), Page { rules, in_force: None })]);
+        let book = Arc::new(LimitBook::of_pages(remotes, pages));
         let following = tokio::spawn({
             let book = Arc::clone(&book);
             async move { book.follow().await }
