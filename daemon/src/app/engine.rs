@@ -200,7 +200,7 @@ impl Daemon {
     }
 
     // No code path panics while it holds the lock; a poisoned one is still consistent.
-    fn problems(&self) -> MutexGuard<'_, BTreeMap<RemoteName, String>> {
+    fn problems(&self) -> MutexGuard<'_, BTreeMap<RemoteName, Problem>> {
         self.problems.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

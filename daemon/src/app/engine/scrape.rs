@@ -165,10 +165,11 @@ mod tests {
         let cause = "why".to_owned();
         let unreached = remote::Error::Unreached { remote: remote(), cause: cause.clone() };
         assert!(!is_down(&unreached.into()));
-        let untaken = remote::Error::Credentials { remote: remote(), cause: cause.clone() };
+        let untaken = remote::Error::Credentials { remote: remote(), cause };
         assert!(is_down(&untaken.into()));
-        let refused = remote::Error::Refused { remote: remote(), cause };
-        assert!(is_down(&refused.into()));
+        let (expected, found) = ("111122223333".to_owned(), "444455556666".to_owned());
+        let another = remote::Error::WrongAccount { remote: remote(), expected, found };
+        assert!(is_down(&another.into()));
     }
 
     /// EC2 may work at 256 images for hours; what is carried meanwhile has to be seen all the same.

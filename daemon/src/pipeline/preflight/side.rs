@@ -45,7 +45,6 @@ pub(super) async fn identity(report: &mut Report, remote: &Remote) -> Result<(),
             "renew the remote's credentials, and see that they belong to its own partition"
         }
         remote::Error::Unreached { .. } => "let STS be reached: see the remote's sts_endpoint",
-        remote::Error::Refused { .. } => "see that the remote's sts_endpoint is an STS",
         remote::Error::UnknownPartition { .. } | remote::Error::CaBundle { .. } => {
             "mend the configuration, and restart the daemon"
         }
