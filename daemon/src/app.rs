@@ -103,6 +103,7 @@ pub fn check(path: &Path) -> Result<Config, Faults> {
 /// # Errors
 /// Where it cannot start.
 pub async fn run(path: PathBuf, drain_timeout: Duration, doors: Handle) -> Result<(), Error> {
+    let hangups = lifecycle::Hangups::new().map_err(Error::Host)?;
     let config = check(&path)?;
     let log = telemetry::init(&config.telemetry.log, config.telemetry.log_format)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "starting");
@@ -118,7 +119,7 @@ pub async fn run(path: PathBuf, drain_timeout: Duration, doors: Handle) -> Resul
     let tasks = TaskTracker::new();
     let shutdown = CancellationToken::new();
     let watched = Watched { path, config, log };
-    let result = serve(&tasks, &shutdown, daemon, doors, metrics, &watched, drain_timeout).await;
+    let result = serve(&tasks, &shutdown, daemon, doors, metrics, &watched, hangups).await;
     shutdown.cancel();
     tasks.close();
     tasks.wait().await;
@@ -170,9 +171,9 @@ async fn serve(
     doors: Doors,
     metrics: Arc<Metrics>,
     watched: &Watched,
-    drain_timeout: Duration,
+    hangups: lifecycle::Hangups,
 ) -> Result<(), Error> {
-    let mut signals = lifecycle::Signals::new().map_err(Error::Host)?;
+    let mut signals = lifecycle::Signals::new(hangups).map_err(Error::Host)?;
     let scheduler_stop = CancellationToken::new();
     let mut scheduler = tokio::spawn(Arc::clone(daemon.scheduler()).run(scheduler_stop.clone()));
     let endpoints = endpoints(&daemon, metrics);
@@ -213,6 +214,7 @@ async fn serve(
             });
         }
     }
+    let drain_timeout = daemon.scheduler().drain_timeout();
     tracing::info!(?drain_timeout, "stopping: finishing the parts in flight");
     lifecycle::stopping();
     shutdown.cancel();

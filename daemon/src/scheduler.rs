@@ -94,6 +94,11 @@ impl Scheduler {
         *self.draining.borrow()
     }
 
+    /// How long parts in flight may take to finish once it stops.
+    pub fn drain_timeout(&self) -> Duration {
+        self.drain_timeout
+    }
+
     /// Runs until `shutdown`; then stops what runs and gives it back to the queue.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
         let mut workers = JoinSet::new();

@@ -16,6 +16,17 @@ pub(super) enum Signal {
     Reload,
 }
 
+/// SIGHUP, listened to from the first moment on: who reloads does not know that a start takes its time, and
+/// would end the daemon. What comes meanwhile is kept until it serves.
+#[derive(Debug)]
+pub(super) struct Hangups(Stream);
+
+impl Hangups {
+    pub(super) fn new() -> std::io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+}
+
 /// The signals that the daemon listens to.
 #[derive(Debug)]
 pub(super) struct Signals {
@@ -25,12 +36,10 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    pub(super) fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            term: signal(SignalKind::terminate())?,
-            int: signal(SignalKind::interrupt())?,
-            hup: signal(SignalKind::hangup())?,
-        })
+    /// From here on a signal to stop waits to be heard; before, it ends the process.
+    pub(super) fn new(Hangups(hup): Hangups) -> std::io::Result<Self> {
+        let (term, int) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { term: signal(term)?, int: signal(int)?, hup })
     }
 
     pub(super) async fn next(&mut self) -> Signal {

@@ -2,6 +2,8 @@
 
 use anyhow::{Result, ensure};
 use e2e::{Daemon, LogCheck, NoSts, Sts, World, images};
+use nix::sys::signal::Signal;
+use tokio::net::TcpListener;
 
 const SOURCE: &str = "commercial:images/ami-0abc.bin";
 const TARGET: &str = "gov:landing/ami-0abc.bin";
@@ -72,4 +74,20 @@ async fn an_account_that_turns_out_wrong_ends_its_jobs_and_is_asked_for_nothing(
     world.told(&id, &["target gov", ACCOUNT, "444455556666", "its own credentials"]).await?;
     ensure!(world.gov.stats().log.is_empty(), "the target was asked");
     daemon.stop(LogCheck::Expected(&[UNCHECKED, "the job failed"])).await
+}
+
+/// A start takes as long as what it asks does, and whoever reloads does not know that it is one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_during_a_start_is_done_once_the_daemon_serves() -> Result<()> {
+    let mut world = World::new().await?;
+    let slow = TcpListener::bind("127.0.0.1:0").await?;
+    world.config.set("remotes.gov.sts_endpoint", format!("http://{}", slow.local_addr()?))?;
+    world.config.set("remotes.gov.expected_account", ACCOUNT)?;
+    let daemon = world.spawn(&[])?;
+    let asked = slow.accept().await?;
+    daemon.signal(Signal::SIGHUP)?;
+    drop((asked, slow));
+    let daemon = daemon.ready().await?;
+    daemon.says("reloaded limits").await?;
+    daemon.stop(LogCheck::Expected(&[UNCHECKED])).await
 }
