@@ -48,8 +48,9 @@ use tokio::time::Instant;
 
 use crate::base::{Berth, MemoryBudget, Seat, SharedObserver};
 use crate::blob::{Attributes, S3Target, Source};
-use crate::model::{FailureClass, Job, PinnedObject, Receipt, Side, TransferSpec, TransferState};
+use crate::model::{Job, PinnedObject, Receipt, Side, TransferSpec, TransferState};
 use plan::Planned;
+use retry::Budget;
 
 /// What one transfer works with.
 #[derive(Debug)]
@@ -132,21 +133,17 @@ impl Transfer {
         }
     }
 
-    /// Throws away what was uploaded, as a cancel asks.
+    /// Throws away what was uploaded, as a cancel asks: credentials that do not work are not waited for.
     ///
     /// # Errors
     /// [`Fault::Failed`] where the target does not let go of it.
     pub async fn abort(&self, job: &Job) -> Result<(), Fault> {
+        let budget = Budget::of_cancel();
         let Some(upload) = job.transfer.upload() else {
-            // Its worker may have been stopped in the middle of beginning one; not with credentials that
-            // do not work.
-            let look = self.stop.or_now(self.target.list_uploads()).await?;
-            if look.is_err_and(|error| error.class() == FailureClass::Credentials) {
-                return Ok(());
-            }
-            return self.abort_unrecorded(job.submitted_at).await;
+            // Its worker may have been stopped in the middle of beginning one.
+            return self.abort_unrecorded(job.submitted_at, budget).await;
         };
-        self.retrying(Side::Target, || self.target.abort(upload)).await
+        self.retrying_within(budget, Side::Target, || self.target.abort(upload)).await
     }
 
     /// What the target object is to carry besides its bytes.

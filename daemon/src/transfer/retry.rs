@@ -10,6 +10,9 @@
 //! | credentials | for as long as it takes, every 10 s: nobody's attempt is burnt | no |
 //! | permanent | never | |
 //!
+//! A cancel waits for no credentials: they may never work again, and it has a berth that others need. What it
+//! could not abort is told, and the reaper's.
+//!
 //! Each part has a budget of its own, and has it back whenever another part of its object arrived since
 //! its last failure: an object of 10,000 parts is not failed by the law of large numbers, and a part that
 //! can never be carried fails the job once the others are done.
@@ -33,6 +36,7 @@ pub struct Budget {
     transient: Tries,
     throttled: Tries,
     corrupt: Tries,
+    is_of_cancel: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,11 +47,18 @@ struct Tries {
 }
 
 impl Budget {
+    /// What a cancel has, which does not wait for credentials.
+    pub(super) fn of_cancel() -> Self {
+        Self { is_of_cancel: true, ..Self::default() }
+    }
+
     /// Takes note of a failure: how long to wait before the next try, or `None` for no next try.
     pub fn spend(&mut self, class: FailureClass) -> Option<Duration> {
         let (count, max) = match class {
             FailureClass::Permanent => return None,
-            FailureClass::Credentials => return Some(CREDENTIALS_PAUSE),
+            FailureClass::Credentials => {
+                return (!self.is_of_cancel).then_some(CREDENTIALS_PAUSE);
+            }
             FailureClass::Transient => (&mut self.transient, TRANSIENT_MAX),
             FailureClass::Throttled => (&mut self.throttled, THROTTLED_MAX),
             FailureClass::Corrupt => (&mut self.corrupt, CORRUPT_MAX),
@@ -100,12 +111,24 @@ impl Transfer {
     pub(super) async fn retrying<T, F>(
         &self,
         side: Side,
+        ask: impl FnMut() -> F,
+    ) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, blob::Error>>,
+    {
+        self.retrying_within(Budget::default(), side, ask).await
+    }
+
+    /// As [`Transfer::retrying`], with this budget.
+    pub(super) async fn retrying_within<T, F>(
+        &self,
+        mut budget: Budget,
+        side: Side,
         mut ask: impl FnMut() -> F,
     ) -> Result<T, Fault>
     where
         F: Future<Output = Result<T, blob::Error>>,
     {
-        let mut budget = Budget::default();
         loop {
             let error = match self.stop.or_now(ask()).await? {
                 Ok(answer) => return Ok(answer),
@@ -175,5 +198,14 @@ mod tests {
             budget.spend(FailureClass::Credentials);
         }
         assert_eq!(budget.transient.made + budget.throttled.made + budget.corrupt.made, 0);
+    }
+
+    /// Enough cancels that wait for a token which never comes back would take every berth.
+    #[test]
+    fn a_cancel_waits_for_all_but_credentials() {
+        let mut budget = Budget::of_cancel();
+        assert!(budget.spend(FailureClass::Transient).is_some());
+        assert!(budget.spend(FailureClass::Throttled).is_some());
+        assert_eq!(budget.spend(FailureClass::Credentials), None);
     }
 }

@@ -12,6 +12,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use super::retry::Budget;
 use super::{Fault, Transfer};
 use crate::blob::{self, ListedPart, ListedUpload, S3Target};
 use crate::ledger::{self, AskedUpload, Ledger};
@@ -38,7 +39,7 @@ impl Transfer {
         let records_none =
             matches!(job.transfer, TransferState::Unplanned | TransferState::Planned { .. });
         if job.attempts > 1 && records_none {
-            self.abort_unrecorded(job.submitted_at).await?;
+            self.abort_unrecorded(job.submitted_at, Budget::default()).await?;
         }
         Ok(())
     }
@@ -72,15 +73,20 @@ impl Transfer {
     /// now, and once more later.
     pub(super) async fn settle_asked(&self, asked: Asked, since: Timestamp) -> Result<(), Fault> {
         if asked.tries > 1 {
-            return self.abort_unrecorded(since).await;
+            return self.abort_unrecorded(since, Budget::default()).await;
         }
         asked.first.iter().for_each(|first| self.record.forget_asked(first));
         Ok(())
     }
 
-    /// Aborts what this job may have begun since `since` and has no record of.
-    pub(super) async fn abort_unrecorded(&self, since: Timestamp) -> Result<(), Fault> {
-        let uploads = match self.retrying(Side::Target, || self.target.list_uploads()).await {
+    /// Aborts what this job may have begun since `since` and has no record of. Each request has `budget`.
+    pub(super) async fn abort_unrecorded(
+        &self,
+        since: Timestamp,
+        budget: Budget,
+    ) -> Result<(), Fault> {
+        let list = || self.target.list_uploads();
+        let uploads = match self.retrying_within(budget, Side::Target, list).await {
             Ok(uploads) => uploads,
             // It takes a right of its own, s3:ListBucketMultipartUploads, that many do not have.
             Err(Fault::Failed { failure, .. }) => {
@@ -94,7 +100,7 @@ impl Transfer {
             let is_ours = may_be_ours(ledger, &self.target, job, (since, None), &found)?;
             if is_ours == Some(true) {
                 let abort = || abort_if_unused(&self.target, &found);
-                self.retrying(Side::Target, abort).await?;
+                self.retrying_within(budget, Side::Target, abort).await?;
             }
         }
         Ok(())

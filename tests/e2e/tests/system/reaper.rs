@@ -102,3 +102,32 @@ async fn a_cancel_whose_abort_is_refused_stands_and_the_upload_is_aborted_later(
     ensure!(world.gov.keys("landing").is_empty(), "it was published all the same");
     daemon.stop(EXPECTED).await
 }
+
+/// A token that expired may never come back: cancels that waited for it would keep their berths from everybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_does_not_wait_for_credentials_and_the_upload_is_aborted_later() -> Result<()> {
+    const EXPECTED: LogCheck<'_> = LogCheck::Expected(&["its upload is not aborted yet"]);
+    let (world, daemon, _) = World::slow().await?;
+    let id = world.submit(&[SOURCE, TARGET]).await?;
+    world.until(&id, |job| job["parts_done"].as_u64() >= Some(2)).await?;
+    let expired = |operation: &str| Fault::on(operation, Action::Status("ExpiredToken".into()));
+    world.gov.faults(["UploadPart", "AbortMultipartUpload"].map(expired));
+    world.told(&id, &["credentials", "ExpiredToken"]).await?;
+    world.causeway(&["cancel", &id]).await?.expect_code(0)?;
+    world.causeway(&["watch", &id]).await?.expect_code(1)?;
+    let job = world.json(&["show", &id]).await?;
+    let warnings = job["warnings"].to_string();
+    ensure!(job["state"] == "cancelled" && job["failure"].is_null(), "{job}");
+    for word in ["could not be aborted yet", "s3:AbortMultipartUpload", "ExpiredToken"] {
+        ensure!(warnings.contains(word), "nothing of `{word}`: {warnings}");
+    }
+    ensure!(world.gov.stats().calls("AbortMultipartUpload") == 2, "the probe's, and this one");
+    ensure!(world.gov.uploads().len() == 1, "its abort was refused");
+    daemon.stop(EXPECTED).await?;
+
+    world.gov.faults([]);
+    let daemon = world.start().await?;
+    daemon.says(REAPED).await?;
+    ensure!(world.gov.uploads().is_empty(), "it is aborted");
+    daemon.stop(EXPECTED).await
+}
