@@ -94,7 +94,7 @@ impl Daemon {
             ledger,
             remotes,
             presigned: Pace::new("presigned", Limits::default(), Arc::clone(&observer)),
-            slots: Slots::new(parts_max),
+            slots: Slots::new(parts_max).holding(transfer.held_max().0),
             memory: MemoryBudget::new(transfer.memory_budget.0),
             observer,
             probes: Probes::default(),

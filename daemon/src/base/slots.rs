@@ -4,8 +4,15 @@
 //! remote, one direction) by what that side takes well; within those bounds they are shared evenly
 //! among the jobs that want one, so that a job of 10,000 parts never starves a job of one.
 //!
+//! A small object is held whole for as long as it has its slot. So its slot is granted once its bytes have
+//! room as well, within what is left beside a part in each slot: whoever has a slot waits for no memory, and
+//! the slots that small objects cannot use are for those that go in parts.
+//!
 //! # Invariants
-//! - A grant takes the machine's slot and both lanes' at once: nobody holds one and waits for another.
+//! - A grant takes the machine's slot, both lanes' and the room for what is held at once: nobody has one of
+//!   them and waits for another.
+//! - Who waits for that room keeps others from it that came later, and from nothing else: neither those that
+//!   hold nothing, nor, for as long as a lane of its own is full, anybody.
 //! - The next slot goes to the waiting seat with the fewest in flight, and among equals to the one
 //!   that waits longest.
 //! - A permit gives back what it took when it is dropped, whatever happened to its owner.
@@ -49,6 +56,9 @@ pub struct Slots {
 struct State {
     max: usize,
     in_flight: usize,
+    /// Bytes, of objects that are held whole.
+    held: u64,
+    held_max: u64,
     lanes: BTreeMap<Lane, (LaneState, Arc<LaneFlow>)>,
     seats: BTreeMap<u64, SeatState>,
     next_seat: u64,
@@ -60,9 +70,17 @@ struct State {
 struct SeatState {
     lanes: [Lane; 2],
     in_flight: usize,
-    waiting: VecDeque<(u64, oneshot::Sender<Permit>)>,
+    waiting: VecDeque<Waiter>,
     /// The seat was left; it goes with its last permit.
     left: bool,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    ticket: u64,
+    /// What it is to hold.
+    bytes: u64,
+    sender: oneshot::Sender<Permit>,
 }
 
 impl Slots {
@@ -71,12 +89,21 @@ impl Slots {
         let state = State {
             max,
             in_flight: 0,
+            held: 0,
+            held_max: u64::MAX,
             lanes: BTreeMap::new(),
             seats: BTreeMap::new(),
             next_seat: 0,
             next_ticket: 0,
         };
         Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// The same, in which no more than these bytes are held whole. A single object may be larger.
+    #[must_use]
+    pub fn holding(self, bytes_max: u64) -> Self {
+        self.lock().held_max = bytes_max;
+        self
     }
 
     /// A seat for one job that moves bytes from one lane to another.
@@ -128,8 +155,9 @@ impl Slots {
             let (sender, permit) = {
                 let mut state = self.lock();
                 let Some(seat) = state.next() else { return };
-                let Some(sender) = state.take(seat) else { continue };
-                (sender, Permit { slots: self.clone(), seat, verdict: Verdict::Unknown })
+                let Some(Waiter { bytes, sender, .. }) = state.take(seat) else { continue };
+                let verdict = Verdict::Unknown;
+                (sender, Permit { slots: self.clone(), seat, bytes, verdict })
             };
             // Whoever gave up waiting drops the permit here, outside the lock, which gives it back.
             drop(sender.send(permit));
@@ -142,30 +170,43 @@ impl State {
         if self.in_flight >= self.max {
             return None;
         }
+        let (first, bytes) = self.first(|_| true)?;
+        let fits = self.held == 0 || self.held.saturating_add(bytes) <= self.held_max;
+        if bytes == 0 || fits {
+            return Some(first);
+        }
+        // A smaller object that passed it now would be followed by others.
+        self.first(|bytes| bytes == 0).map(|(seat, _)| seat)
+    }
+
+    /// Whose turn it is of those that wait with such bytes to hold and whose lanes have room, and the bytes.
+    fn first(&self, is_meant: impl Fn(u64) -> bool) -> Option<(u64, u64)> {
         let has_room = |lane: &Lane| self.lanes.get(lane).is_some_and(|(lane, _)| lane.has_room());
         self.seats
             .iter()
-            .filter_map(|(id, seat)| Some((seat.in_flight, seat.waiting.front()?.0, *id, seat)))
-            .filter(|(.., seat)| seat.lanes.iter().all(has_room))
-            .min_by_key(|(in_flight, ticket, ..)| (*in_flight, *ticket))
-            .map(|(_, _, id, _)| id)
+            .filter_map(|(id, seat)| Some((*id, seat, seat.waiting.front()?)))
+            .filter(|(_, seat, waiter)| is_meant(waiter.bytes) && seat.lanes.iter().all(has_room))
+            .min_by_key(|(_, seat, waiter)| (seat.in_flight, waiter.ticket))
+            .map(|(id, _, waiter)| (id, waiter.bytes))
     }
 
-    fn take(&mut self, id: u64) -> Option<oneshot::Sender<Permit>> {
+    fn take(&mut self, id: u64) -> Option<Waiter> {
         let seat = self.seats.get_mut(&id)?;
-        let (_, sender) = seat.waiting.pop_front()?;
+        let waiter = seat.waiting.pop_front()?;
         seat.in_flight += 1;
         self.in_flight += 1;
+        self.held += waiter.bytes;
         for lane in seat.lanes.clone() {
             if let Some((lane, _)) = self.lanes.get_mut(&lane) {
                 lane.in_flight += 1;
             }
         }
-        Some(sender)
+        Some(waiter)
     }
 
-    fn give_back(&mut self, id: u64, verdict: Verdict) {
+    fn give_back(&mut self, id: u64, bytes: u64, verdict: Verdict) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.held = self.held.saturating_sub(bytes);
         let Some(seat) = self.seats.get_mut(&id) else { return };
         seat.in_flight = seat.in_flight.saturating_sub(1);
         let lanes = seat.lanes.clone();
@@ -197,6 +238,12 @@ impl Seat {
 
     /// Waits for a slot. Dropping the future gives up the place.
     pub async fn acquire(&self) -> Permit {
+        self.acquire_holding(0).await
+    }
+
+    /// Waits for a slot for an object of so many bytes that is held whole. Dropping the future gives up the
+    /// place.
+    pub async fn acquire_holding(&self, bytes: u64) -> Permit {
         loop {
             let granted = {
                 let mut state = self.slots.lock();
@@ -204,7 +251,7 @@ impl Seat {
                 state.next_ticket += 1;
                 let (sender, granted) = oneshot::channel();
                 if let Some(seat) = state.seats.get_mut(&self.id) {
-                    seat.waiting.push_back((ticket, sender));
+                    seat.waiting.push_back(Waiter { ticket, bytes, sender });
                 }
                 granted
             };
@@ -235,6 +282,8 @@ impl Drop for Seat {
 pub struct Permit {
     slots: Slots,
     seat: u64,
+    /// What is held with it.
+    bytes: u64,
     verdict: Verdict,
 }
 
@@ -247,7 +296,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.slots.lock().give_back(self.seat, self.verdict);
+        self.slots.lock().give_back(self.seat, self.bytes, self.verdict);
         self.slots.dispatch();
     }
 }

@@ -99,6 +99,15 @@ fn transfer(mut section: Section<'_>) -> Transfer {
     transfer
 }
 
+impl Transfer {
+    /// What small objects may hold together: the rest of the budget beside a part in each slot. Never less
+    /// than one of them needs.
+    pub fn held_max(&self) -> ByteCount {
+        let parts = u64::from(self.max_parts_in_flight) * PART_MEMORY.0;
+        ByteCount(self.memory_budget.0.saturating_sub(parts))
+    }
+}
+
 /// Such as `12h` or `7d`; a day has 24 hours.
 fn duration(text: &str) -> Result<Duration, String> {
     let problem = || format!("'{}' is no length of time: expected such as 12h or 7d", shown(text));

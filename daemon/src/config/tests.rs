@@ -159,6 +159,7 @@ fn the_contracts_example_says_what_it_says() {
     assert_eq!(config.telemetry.log_format, LogFormat::Json);
     assert_eq!(config.transfer.memory_budget, ByteCount::mib(256));
     assert_eq!(config.transfer.max_parts_in_flight, 64);
+    assert_eq!(config.transfer.held_max(), ByteCount::mib(192));
     let name: RemoteName = "commercial".parse().expect("legal");
     let remote = &config.remotes[&name];
     assert_eq!(remote.region, "us-east-2");

@@ -1,8 +1,10 @@
 //! Objects small enough to hold: read whole and hashed before anything is sent.
 //!
 //! # Invariants
-//! - What is held has a slot, from before it is read until it is sent: memory is reserved by who has a slot
-//!   already, here as for parts. Were it asked for the other way round, each could wait for the other.
+//! - What is held has a slot, from before it is read until it is sent, and the slot is granted with the room
+//!   for it (see [`crate::base::slots`]): of memory, as of slots, an object has what it needs or nothing.
+//!   Whoever had a slot and waited for memory would keep the slot from a large job's parts; whoever had the
+//!   memory and waited for a slot would keep it from the objects of other sides.
 //! - Whoever waits for a side, or before another try, holds nothing: the object is read again.
 
 use std::convert::Infallible;
@@ -78,7 +80,8 @@ impl Transfer {
         let mut budget = Budget::default();
         loop {
             self.open().await?;
-            let slot = self.stop.or_soon(self.seat.acquire()).await?;
+            let slot = self.stop.or_soon(self.seat.acquire_holding(source.size)).await?;
+            // It is free: the slot was granted with it.
             let memory = self.stop.or_soon(self.memory.reserve(source.size)).await?;
             let error = match self.stop.or_now(self.read_whole(&pinned)).await? {
                 Ok(bytes) => {

@@ -94,3 +94,58 @@ async fn who_waits_for_a_full_lane_holds_no_slot() {
     let mut free = Box::pin(other.acquire());
     assert!(futures::poll!(&mut free).is_ready());
 }
+
+/// Small objects that only wait for memory must not keep slots from a large job's parts; nor must one of them
+/// that needs much of it be passed by others that need less for as long as these come.
+#[tokio::test]
+async fn who_waits_for_room_for_its_bytes_holds_no_slot_and_is_not_passed() {
+    let slots = Slots::new(6).holding(16);
+    let seats: Vec<_> = (0..4).map(|_| join(&slots)).collect();
+    let [first, _second] = [seats[0].acquire_holding(8).await, seats[1].acquire_holding(7).await];
+    let mut large = Box::pin(seats[2].acquire_holding(8));
+    let mut little = Box::pin(seats[3].acquire_holding(1));
+    assert!(futures::poll!(&mut large).is_pending());
+    assert!(futures::poll!(&mut little).is_pending(), "it came later");
+    let giant = join(&slots);
+    let mut parts = Vec::new();
+    for _ in 0..4 {
+        parts.push(giant.acquire().await);
+    }
+    assert_eq!(slots.in_flight(), 6);
+    drop(parts);
+    drop(first);
+    assert!(futures::poll!(&mut large).is_ready());
+    assert!(futures::poll!(&mut little).is_ready());
+}
+
+#[tokio::test]
+async fn what_is_held_returns_to_zero_and_an_object_beyond_the_room_goes_alone() {
+    let slots = Slots::new(4).holding(16);
+    let seat = join(&slots);
+    let whole = seat.acquire_holding(17).await;
+    {
+        let mut given_up = Box::pin(seat.acquire_holding(1));
+        assert!(futures::poll!(&mut given_up).is_pending());
+    }
+    drop(whole);
+    let held = [seat.acquire_holding(8).await, seat.acquire_holding(8).await];
+    drop(held);
+    assert_eq!((slots.in_flight(), slots.lock().held), (0, 0));
+}
+
+/// A side that is slow keeps small objects of its own waiting, and not those of another.
+#[tokio::test(start_paused = true)]
+async fn an_object_whose_lane_is_full_keeps_nobody_from_the_memory() {
+    let slots = Slots::new(64).holding(16);
+    let slow = join(&slots);
+    for _ in 0..40 {
+        tokio::time::advance(Duration::from_secs(3)).await;
+        slow.acquire().await.conclude(Verdict::Congested { write: true });
+    }
+    let _held = slow.acquire_holding(8).await;
+    let mut next = Box::pin(slow.acquire_holding(12));
+    assert!(futures::poll!(&mut next).is_pending());
+    let other = slots.join(Lane::new("cn", Direction::Read), Lane::new("iso", Direction::Write));
+    let mut free = Box::pin(other.acquire_holding(8));
+    assert!(futures::poll!(&mut free).is_ready());
+}
