@@ -32,8 +32,8 @@ use crate::base::{CrashPoint, clock, crash_point};
 use crate::blob::S3Target;
 use crate::image::Images;
 use crate::model::{
-    Change, Failure, FailureClass, ImageFact, ImageWork, Job, ObjectAddress, Receipt, RemoteName,
-    RestoreSpec, Side, Step, StoreSpec, Timestamp,
+    Change, Failure, FailureClass, ImageFact, ImageState, ImageWork, Job, ObjectAddress, Receipt,
+    RemoteName, RestoreSpec, Side, Step, StoreSpec, Timestamp,
 };
 use crate::transfer::{Fault, Record};
 
@@ -157,6 +157,12 @@ impl Road<'_> {
         Ok(receipt)
     }
 
+    /// Whether an image is not to be seen any more, or as one that was.
+    async fn is_gone(&self, side: Side, images: &Images, id: &str) -> Result<bool, Fault> {
+        let found = self.ask(side, images.remote().name(), || images.image(id)).await?;
+        Ok(found.is_none_or(|image| image.state == ImageState::Deregistered))
+    }
+
     /// Waits before the next look at what EC2 began at `since`.
     async fn look_again(&self, since: Instant) -> Result<(), Fault> {
         let pause = (since.elapsed() / 10).clamp(LOOK_AFTER, LOOK_EVERY);
@@ -182,3 +188,6 @@ fn seen_by(asked: Timestamp) -> Duration {
     let gone = Duration::from_millis(clock::now().millis_since(asked));
     SEEN_AFTER.saturating_sub(gone)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,87 +1,28 @@
 //! What is written down of requests whose answers are made up here: nobody is asked over a network.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use tempfile::TempDir;
-
+use super::super::tests::World;
 use super::*;
-use crate::base::{Berth, NoObserver, Room};
-use crate::blob::tests::server;
-use crate::ledger::Ledger;
-use crate::model::{ImageSpec, Job, RestoreSpec, Submission, Tags};
-use crate::pipeline::{Handle, Pipeline};
-use crate::remote::Remote;
-use crate::transfer::Record;
 
-/// A job that is to restore an object, claimed.
-struct World {
-    pipeline: Pipeline,
-    handle: Handle,
-    images: Images,
-    job: Job,
-    _dir: TempDir,
+/// Asked over no network: what EC2 says is made up here.
+async fn world() -> World {
+    World::at("http://localhost:1").await
 }
 
-impl World {
-    async fn new() -> Self {
-        let options = server::options("http://localhost:1");
-        let remote = Remote::build(options, Arc::new(NoObserver)).await.expect("legal");
-        let dir = TempDir::new().expect("a directory");
-        let pipeline = Pipeline::of_one(remote, dir.path());
-        let remote = pipeline.remotes.values().next().map(Arc::clone).expect("one");
-        let job = claimed(&pipeline.ledger).await;
-        let handle = pipeline.handle(None, 0, Berth::unbounded());
-        Self { pipeline, handle, images: Images::new(remote), job, _dir: dir }
-    }
-
-    fn record(&self) -> Record {
-        Record {
-            ledger: self.pipeline.ledger.clone(),
-            job: self.job.id,
-            token: self.job.lease.as_ref().expect("claimed").token,
-            live: Arc::clone(&self.handle.live),
-            stop: self.handle.stop.clone(),
-        }
-    }
-
-    fn task(&self) -> Task<'_> {
-        let (kind, side) = (Kind::Restore, Side::Target);
-        let (job, images) = (self.job.id, &self.images);
-        Task { job, kind, side, images, name: "", gib: 1, object: None }
-    }
-}
-
-async fn claimed(ledger: &Ledger) -> Job {
-    let restore = RestoreSpec {
-        object: server::address("a.bin"),
-        name: None,
-        tags: Tags::new(),
-        copy_tags: false,
-        alias: None,
-        deprecate_after: None,
-        require_encryption: false,
-        repair: false,
-    };
-    let spec = ImageSpec {
-        store: None,
-        restore: Some(restore),
-        clean_up_stored: false,
-        clean_up_landed: false,
-        retire_source: None,
-    };
-    ledger.submit(Submission::image(spec, None), "uid:0").await.expect("accepted");
-    let room = Room { small: 1, others: 1, large: 1, images: 1 };
-    let claimed = ledger.claim(room, Duration::from_secs(60)).await.expect("the disk works");
-    claimed.expect("it is queued")
+fn task(world: &World) -> Task<'_> {
+    let (kind, side) = (Kind::Restore, Side::Target);
+    let (job, images) = (world.job.id, &world.images);
+    Task { job, kind, side, images, name: "", gib: 1, object: None }
 }
 
 /// EC2 may not show at once what it makes. Where the daemon is killed just after a request, the next one looks for as
 /// long as that takes: from this request on, not from one that was refused hours ago.
 #[tokio::test]
 async fn each_request_is_written_down_as_of_its_own_moment() {
-    let world = World::new().await;
-    let (record, task) = (world.record(), world.task());
-    let road = Road { pipeline: &world.pipeline, record: &record, handle: &world.handle };
+    let world = world().await;
+    let (record, task) = (world.record(), task(&world));
+    let road = world.road(&record);
     let other = JobId::from_bytes([9; 16]);
     let other = world.pipeline.quotas.begin(task.remote(), Kind::Restore, other, ("ami-9", 1));
     let asked = Mutex::new(Vec::new());

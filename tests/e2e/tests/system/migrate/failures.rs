@@ -115,3 +115,24 @@ async fn a_source_that_somebody_deregisters_after_its_store_is_migrated_with_a_w
     ensure!(told == [format!("commercial:{image} is gone")], "{told:?}");
     running.daemon.stop(LogCheck::Clean).await
 }
+
+/// EC2 has two words for an image that is gone, and neither means that the migration failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_gone_needs_neither_to_be_deprecated_nor_disabled() -> Result<()> {
+    let world = ImageWorld::taking(100).await?;
+    let running = world.start().await?;
+    let not_found = sandbox::Action::Status("InvalidAMIID.NotFound".to_owned());
+    world.world.commercial.faults([sandbox::Fault::on("EnableImageDeprecation", not_found)]);
+    for (n, how) in [(1, RetireSource::Deprecate), (2, RetireSource::Disable)] {
+        let image = world.add(&format!("golden-{n}"));
+        let mut asked = migrate(&image);
+        asked.set_retire_source(how);
+        let id = running.submit(asked).await?;
+        running.until(&id, |_| world.to().quotas().restore.admitted == n).await?;
+        world.somebody_else("commercial").await?.deregister(&image, true).await?;
+        let job = running.succeeds(&id).await?;
+        let told = job.image.context("told")?.aftermath;
+        ensure!(told == [format!("commercial:{image} is gone")], "{how:?}: {told:?}");
+    }
+    running.daemon.stop(LogCheck::Clean).await
+}
