@@ -86,7 +86,7 @@ impl Road<'_> {
     ) -> Result<Job, Fault> {
         let remote = &spec.object.remote;
         // What it takes is at hand before the restored one is given up.
-        let registration = self.registration(job, restored).await?;
+        let registration = self.registration(job, images, restored).await?;
         let old = restored.id.as_str();
         self.ask(Side::Target, remote, || async {
             match images.deregister(old, false).await {
@@ -122,15 +122,24 @@ impl Road<'_> {
     }
 
     /// The image as it was stored, on the snapshots as they were restored.
-    async fn registration(&self, job: &Job, restored: &Image) -> Result<Registration, Fault> {
+    async fn registration(
+        &self,
+        job: &Job,
+        images: &Images,
+        restored: &Image,
+    ) -> Result<Registration, Fault> {
         let work = work(job)?;
         let source = work.progress.source.as_deref().ok_or_else(|| unfit("it has no source"))?;
         let spec = work.spec.store.as_ref().ok_or_else(|| unfit("it stores nothing"))?;
         let stored_at = self.images(&spec.image.remote, Side::Source)?;
         let uefi_data = self.uefi_data(Side::Source, &stored_at, source).await?;
-        // Once the restored one may be gone, an image without them is better than none.
-        let is_begun = work.progress.register_asked.is_some();
-        if uefi_data.is_none() && boots_by_uefi(source) && !is_begun {
+        // Once the restored one is gone, an image without them is better than none. A crash may have come
+        // between that and the record.
+        if uefi_data.is_none()
+            && boots_by_uefi(source)
+            && work.progress.register_asked.is_none()
+            && !self.is_gone(Side::Target, images, restored.id.as_str()).await?
+        {
             return Err(Fault::failed(not_to_be_had(&spec.image, restored)));
         }
         let mut tags = restored.tags.clone();

@@ -135,6 +135,30 @@ async fn an_image_whose_source_is_gone_is_not_registered_anew() -> Result<()> {
     running.daemon.stop(LogCheck::Expected(&["the job failed"])).await
 }
 
+/// Killed after the restored image was given up and before that was written down, with the source gone since: an
+/// image without the variables is better than none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_that_has_given_up_the_restored_image_goes_on_without_its_source() -> Result<()> {
+    let world = forgetful().await?;
+    let image = world.add_golden();
+    world.world.gov.faults([Fault::on("DeregisterImage", Action::StallMs(3_600_000))]);
+    let running = world.start().await?;
+    let id = running.submit(repaired(&image)).await?;
+    let calls = || world.world.gov.stats().calls("DeregisterImage");
+    running.until(&id, |_| calls() == 1 && world.to().images().is_empty()).await?;
+    running.daemon.kill()?;
+    world.world.gov.faults([]);
+    world.somebody_else("commercial").await?.deregister(&image, true).await?;
+    let running = world.start().await?;
+    let job = running.succeeds(&id).await?;
+    let new = world.the_only_new_image(&[])?;
+    ensure!(new.traits.boot_mode.as_deref() == Some("uefi"), "{new:?}");
+    ensure!(new.traits.uefi_data.is_none() && new.name == "golden-2", "{new:?}");
+    let warnings = job.warnings.join("\n");
+    ensure!(warnings.contains("the UEFI variables were not compared"), "{warnings}");
+    running.daemon.stop(LogCheck::Expected(&["took back jobs"])).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_lost_nothing_is_not_registered_anew() -> Result<()> {
     let world = ImageWorld::new().await?;
