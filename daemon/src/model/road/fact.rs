@@ -14,14 +14,14 @@ pub enum ImageFact {
         /// When the newest of its tasks in that bucket so far was begun, by EC2's clock.
         newest: Option<Timestamp>,
     },
-    /// EC2's task failed: it may be asked again.
+    /// EC2 refused to begin a task, or its task failed: it may be asked again.
     StoreFailed,
     Stored(StoredObject),
     /// The object was carried and proven.
     Carried(Box<Receipt>),
     /// EC2 is about to be asked to restore it.
     RestoreAsked,
-    /// The restore failed, and what it left is gone: it may be asked again.
+    /// EC2 refused to begin a restore, or it failed and what it left is gone: it may be asked again.
     RestoreFailed,
     /// EC2 named the new image.
     Restoring(ImageId),

@@ -41,12 +41,37 @@ impl Road<'_> {
     /// Waits for the task's turn and asks for it; a quota that EC2 says is used up is waited for. Gives any
     /// other answer, and what counts the task. What EC2 is to read has to be what it was, each time that EC2 is
     /// asked. `intent` is on disk before, as of that time: whoever finds it knows for how long what was made may
-    /// not be seen yet.
+    /// not be seen yet. Where EC2 refused the last request and there is to be no other, that is written down too.
     pub(super) async fn begin<T, F>(
         &self,
         task: &Task<'_>,
         intent: ImageFact,
         ask: impl Fn() -> F,
+    ) -> Result<(Result<T, image::Error>, Begun), Fault>
+    where
+        F: Future<Output = Result<T, image::Error>>,
+    {
+        let mut is_refused = false;
+        let begun = self.ask_in_turn(task, intent, ask, &mut is_refused).await;
+        if begun.is_err() && is_refused {
+            // Else what somebody makes meanwhile would be taken for the job's own by its next worker.
+            let refused = match task.kind {
+                Kind::Store => ImageFact::StoreFailed,
+                Kind::Restore => ImageFact::RestoreFailed,
+            };
+            self.note(refused).await?;
+        }
+        begun
+    }
+
+    /// Asks until EC2's answer is none about its quota. `is_refused` is whether the last request was refused for
+    /// that, and the next is not written down yet.
+    async fn ask_in_turn<T, F>(
+        &self,
+        task: &Task<'_>,
+        intent: ImageFact,
+        ask: impl Fn() -> F,
+        is_refused: &mut bool,
     ) -> Result<(Result<T, image::Error>, Begun), Fault>
     where
         F: Future<Output = Result<T, image::Error>>,
@@ -60,8 +85,10 @@ impl Road<'_> {
                 self.check_object(address, etag).await?;
             }
             self.note(intent.clone()).await?;
+            *is_refused = false;
             match self.handle.stop.or_now(ask()).await? {
                 Err(image::Error::Quota(told)) => {
+                    *is_refused = true;
                     let detail = format!("{}: {}", task.remote(), told.reason());
                     self.pause_for_quota(turn.refused(begun), detail).await?;
                 }
