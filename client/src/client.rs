@@ -3,11 +3,15 @@
 //! A call that answers once has a deadline; a stream has none, it lives as long as the jobs do. Nothing
 //! is retried here but [`Client::watch`]: only the caller knows whether a repeat is safe.
 
+mod answers;
+
 use std::time::Duration;
 
 use futures::Stream;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
+
+pub use answers::Answers;
 
 use crate::endpoint::Endpoint;
 use crate::error::Error;
@@ -18,8 +22,8 @@ use crate::v1::{
     GetReceiptRequest, GetRequest, GetResponse, ImageRef, ListImagesRequest, ListRequest,
     ListResponse, PreflightRequest, PreflightResponse, Receipt, RemoteLimits, ReprioritizeRequest,
     ResetLimitsRequest, RollbackAliasRequest, Selection, SetLimitsRequest, StatusRequest,
-    StatusResponse, SubmitManyRequest, SubmitManyResponse, SubmitPrefixRequest, SubmitRequest,
-    SubmitResponse, WatchEvent, WatchRequest,
+    StatusResponse, SubmitManyRequest, SubmitPrefixRequest, SubmitRequest, SubmitResponse,
+    WatchEvent, WatchRequest,
 };
 use crate::watch::{Options, Watch};
 
@@ -59,7 +63,7 @@ impl Client {
         Self::connect_with(endpoint, &TlsOptions::default()).await
     }
 
-    /// The same; to `https://host:7443`, with these certificates.
+    /// The same; to `https://host:7443`, with these certificates. No other endpoint has a use for them.
     pub async fn connect_with(endpoint: &str, tls: &TlsOptions) -> Result<Self, Error> {
         let endpoint: Endpoint = endpoint.parse()?;
         let channel = endpoint.dial(tls).await?;
@@ -78,19 +82,20 @@ impl Client {
     }
 
     /// Takes many jobs; one answer a request, in their order. The stream is pulled only as fast as
-    /// the daemon takes it, so the caller's memory stays bounded.
+    /// the daemon takes it and the caller its answers: 512 requests at most are ahead of these.
     pub async fn submit_many(
         &self,
         requests: impl Stream<Item = SubmitManyRequest> + Send + 'static,
     ) -> Result<Answers, Error> {
+        let (requests, sending) = answers::paced(requests);
         let inner = self.answer(self.grpc().submit_many(requests).await)?;
-        Ok(Answers { endpoint: self.endpoint.clone(), inner })
+        Ok(Answers::new(self.endpoint.clone(), inner, Some(sending)))
     }
 
     /// Takes one transfer for each object below a prefix.
     pub async fn submit_prefix(&self, request: SubmitPrefixRequest) -> Result<Answers, Error> {
         let inner = self.answer(self.grpc().submit_prefix(request).await)?;
-        Ok(Answers { endpoint: self.endpoint.clone(), inner })
+        Ok(Answers::new(self.endpoint.clone(), inner, None))
     }
 
     /// One job, with its parts when asked for.
@@ -203,20 +208,6 @@ impl Client {
 
     pub(crate) fn error(&self, status: &Status) -> Error {
         Error::from_status(&self.endpoint, status)
-    }
-}
-
-/// The answers to many submissions.
-#[derive(Debug)]
-pub struct Answers {
-    endpoint: String,
-    inner: Streaming<SubmitManyResponse>,
-}
-
-impl Answers {
-    /// The next answer; `None` after the last. Safe to drop midway.
-    pub async fn next(&mut self) -> Result<Option<SubmitManyResponse>, Error> {
-        self.inner.message().await.map_err(|status| Error::from_status(&self.endpoint, &status))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use causeway::v1::JobState;
 use serde_json::Value;
@@ -400,6 +401,33 @@ fn who_cannot_reach_the_daemon_is_told_what_to_do() {
     let ran = run(&served, &["status", "--endpoint", &endpoint]);
     assert_eq!(ran.code, Some(3));
     assert!(ran.err.contains("nobody listens there"), "{}", ran.err);
+}
+
+/// `submit --manifest … | less`: for minutes nobody reads on, and the daemon asks whether anybody is there. On one
+/// thread with the write that waited, nobody answered, and all that was on its way was lost.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the client has a process of its own")]
+fn a_stdout_that_stands_still_costs_no_connection_and_leaves_few_jobs_untold() {
+    let served = Served::impatient();
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("m.jsonl");
+    let line = "{\"source\":\"c:b/a\",\"target\":\"gov:b/\"}\n";
+    std::fs::write(&path, line.repeat(5_000)).expect("written");
+    let path = path.to_str().expect("UTF-8");
+    let arguments = ["submit", "--manifest", path, "--output", "json"];
+    let child = command(&served.endpoint(), &arguments).spawn().expect("it runs");
+    let taken = || served.fake.state().jobs.len();
+    let mut before = 0;
+    while before == 0 || taken() > before {
+        before = taken();
+        // Longer than the server's patience.
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    // In the pipe, and unanswered.
+    assert!(before < 2_000, "{before} are taken");
+    let ran = ran(child.wait_with_output().expect("it ends"));
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(objects(&ran.out).len(), 5_000);
 }
 
 /// `causeway jobs | head -1`: the reader leaves first.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use causeway::v1::{
-    Check, CheckOutcome, JobState, ListImagesRequest, SubmitRequest, TransferSpec, WatchRequest,
+    Check, CheckOutcome, JobState, ListImagesRequest, SubmitManyRequest, SubmitRequest,
+    TransferSpec, WatchRequest,
 };
 use causeway::watch::{Event, Options, Watch};
 use causeway::{Client, Error, Exit};
@@ -78,6 +79,48 @@ fn a_daemon_that_is_not_there_is_unreachable() {
             assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
             assert!(error.remedy().is_some_and(|remedy| remedy.contains("causewayd")));
         }
+    });
+}
+
+/// Waits until the fake has taken so many jobs, and sees that it takes no more.
+async fn takes(served: &Served, client: &Client, jobs: usize) {
+    let taken = || served.fake.state().jobs.len();
+    let enough = async {
+        while taken() < jobs {
+            client.status().await.expect("it answers");
+        }
+    };
+    timeout(Duration::from_secs(20), enough).await.expect("so many are taken");
+    for _ in 0..50 {
+        client.status().await.expect("it answers");
+    }
+    assert_eq!(taken(), jobs);
+}
+
+/// The ids of thousands of jobs were lost with the connection of a caller who had stood still for a minute.
+#[test]
+fn what_is_taken_and_not_told_has_a_bound_and_is_read_off_the_connection() {
+    let served = Served::start();
+    runtime().block_on(async {
+        let client = Client::connect(&served.endpoint()).await.expect("connected");
+        // Repeated by its answer: what the bound lets through is more than the 2 MiB that HTTP/2 lets wait.
+        let long = format!("c:b/{}", "k".repeat(8 << 10));
+        let requests =
+            (1..=1_000).map(move |line| SubmitManyRequest { line, request: Some(request(&long)) });
+        let answers = client.submit_many(tokio_stream::iter(requests)).await;
+        let mut answers = answers.expect("a stream");
+        takes(&served, &client, 512).await;
+        for line in 1..=10 {
+            let answer = answers.next().await.expect("no error").expect("an answer");
+            assert_eq!(answer.line, line);
+        }
+        takes(&served, &client, 522).await;
+        answers.stop();
+        let mut told = 10;
+        while answers.next().await.expect("no error").is_some() {
+            told += 1;
+        }
+        assert_eq!((told, served.fake.state().jobs.len()), (522, 522), "each is told");
     });
 }
 

@@ -12,17 +12,32 @@ use tonic::transport::Server;
 
 use crate::fake::Fake;
 
+/// Far sooner than the daemon, which asks after 30 s and waits for 20 s.
+const KEEPALIVE: Duration = Duration::from_millis(300);
+const KEEPALIVE_ANSWER: Duration = Duration::from_millis(900);
+
 /// A server with a runtime of its own: shutting that down ends its connections too, as a crash would.
 pub struct Served {
     pub fake: Fake,
     dir: TempDir,
     runtime: Option<Runtime>,
+    /// After how much silence it asks whether the other end is there.
+    keepalive: Option<Duration>,
 }
 
 impl Served {
     pub fn start() -> Self {
+        Self::with(None)
+    }
+
+    /// One that soon cuts off who does not answer its pings.
+    pub fn impatient() -> Self {
+        Self::with(Some(KEEPALIVE))
+    }
+
+    fn with(keepalive: Option<Duration>) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut served = Self { fake: Fake::new(), dir, runtime: None };
+        let mut served = Self { fake: Fake::new(), dir, runtime: None, keepalive };
         served.restart();
         served
     }
@@ -51,6 +66,8 @@ impl Served {
             UnixListener::bind(self.socket()).expect("a socket")
         };
         let serving = Server::builder()
+            .http2_keepalive_interval(self.keepalive)
+            .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
             .add_service(ControlServer::new(self.fake.clone()))
             .serve_with_incoming(UnixListenerStream::new(listener));
         runtime.spawn(serving);

@@ -3,6 +3,7 @@
 //! # Invariants
 //! - What scripts read goes to stdout; progress, notes and errors go to stderr.
 //! - The exit code is one of the contract's, or 130 after Ctrl-C in a command that waits.
+//! - A terminal or a pipe that stands still holds up no connection.
 //! - A closed stdout ends the output, never the program with a panic.
 
 mod cli;
@@ -32,8 +33,11 @@ fn main() -> ExitCode {
     let matches = command.get_matches_mut();
     let cli = Cli::of(&mut command, &matches).unwrap_or_else(|error| error.exit());
     let colour = print::wants_colour(cli.global.color, &std::io::stderr());
-    // One thread is enough for a client, and leaves the cores to the daemon beside it.
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    // The command runs on this thread, where it may wait for a person to read or to answer. The connection has
+    // one of its own: the daemon cuts off who does not answer its pings.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into(), colour),
     };
