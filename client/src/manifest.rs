@@ -6,7 +6,7 @@
 //! # Invariants
 //! - Memory is bounded by one line of [`LINE_BYTES_MAX`], whatever the file holds.
 //! - Every line that is not blank gives exactly one [`Line`], with its number from 1; only a CSV header
-//!   gives none, or, when it is wrong, the last.
+//!   gives none, or, when it is wrong, the last. So does the first line of a JSON array.
 
 mod columns;
 mod entry;
@@ -45,9 +45,9 @@ impl Format {
         }
     }
 
-    /// From the first line that is not blank: no CSV header of ours starts with a bracket.
+    /// From the first line that is not blank: no CSV header of ours starts with a brace.
     fn sniff(line: &str) -> Self {
-        match line.starts_with(['{', '[']) {
+        match line.starts_with('{') {
             true => Self::JsonLines,
             false => Self::Csv,
         }
@@ -71,6 +71,8 @@ pub struct Reader<R> {
     defaults: SubmitRequest,
     format: Option<Format>,
     columns: Option<Columns>,
+    /// A line that is not blank was there.
+    begun: bool,
     number: u64,
     buffer: Vec<u8>,
     finished: bool,
@@ -85,6 +87,7 @@ impl<R: BufRead> Reader<R> {
             defaults,
             format,
             columns: None,
+            begun: false,
             number: 0,
             buffer: Vec::new(),
             finished: false,
@@ -117,12 +120,24 @@ impl<R: BufRead> Reader<R> {
         Ok(Some(is_whole && self.buffer.len() <= LINE_BYTES_MAX))
     }
 
+    /// Whether the buffer begins a JSON array. Of one that goes over many lines, the last element stands on its
+    /// line as an object would: it alone would be taken.
+    fn begins_array(&mut self, is_whole: bool) -> bool {
+        if self.begun || self.format == Some(Format::Csv) {
+            return false;
+        }
+        let text = String::from_utf8_lossy(&self.buffer);
+        let text = text.trim_start();
+        self.begun = !text.is_empty() || !is_whole;
+        text.starts_with('[')
+    }
+
     /// What the line in the buffer stands for; `None` for a blank line and a header.
     fn parse(&mut self) -> Option<Result<SubmitRequest, String>> {
-        let text = match std::str::from_utf8(&self.buffer) {
-            Ok(text) => text.trim(),
-            Err(_) => return Some(Err("not UTF-8".to_owned())),
+        let Ok(line) = std::str::from_utf8(&self.buffer) else {
+            return Some(Err("not UTF-8".to_owned()));
         };
+        let text = line.trim();
         if text.is_empty() {
             return None;
         }
@@ -142,6 +157,8 @@ impl<R: BufRead> Reader<R> {
                 Err(fault) => Some(Err(fault)),
             };
         }
+        // A key may end with white space, and the last cell of a line may be one.
+        let text = if self.columns.is_some() { line } else { text };
         Some(match self.defaults.migrate {
             Some(_) => request::<Migration>(text, self.columns.as_ref(), &self.defaults),
             None => request::<Transfer>(text, self.columns.as_ref(), &self.defaults),
@@ -156,6 +173,11 @@ impl<R: BufRead> Iterator for Reader<R> {
         while !self.finished {
             let outcome = match self.read_line() {
                 Ok(None) => break,
+                Ok(Some(is_whole)) if self.begins_array(is_whole) => {
+                    // As with a wrong header: nothing of the file is taken.
+                    self.finished = true;
+                    Some(Err(entry::ARRAY.to_owned()))
+                }
                 Ok(Some(true)) => self.parse(),
                 Ok(Some(false)) => Some(Err(format!("longer than {} KiB", LINE_BYTES_MAX >> 10))),
                 Err(error) => {

@@ -1,6 +1,7 @@
 //! CSV: the header names the columns, each further line is one job. An empty cell is an absent field.
 //!
-//! A line becomes the same object that JSON would have, so that both formats mean the same by one reading.
+//! A line becomes the same object that JSON would have, so that both formats mean the same by one reading. White
+//! space belongs to its cell: a key may begin and end with it.
 
 use serde_json::{Map, Value};
 

@@ -21,9 +21,13 @@ pub(super) trait Entry: DeserializeOwned {
     fn into_request(self, defaults: &SubmitRequest) -> Result<SubmitRequest, String>;
 }
 
+/// What is wrong with a file, or a line, that is an array.
+pub(super) const ARRAY: &str =
+    "a JSON array: write one object a line, as `jq -c '.[]' FILE` does of a file";
+
 pub(super) fn from_json<E: Entry>(text: &str) -> Result<E, String> {
     if text.starts_with('[') {
-        return Err("a JSON array: write one object a line".to_owned());
+        return Err(ARRAY.to_owned());
     }
     serde_json::from_str(text).map_err(|error| {
         // serde_json counts lines within what it was given, and that is always one line.

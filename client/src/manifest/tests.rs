@@ -194,6 +194,44 @@ fn a_carriage_return_alone_is_told_and_hides_no_line() {
     assert_eq!(read(b"source,target\r\na,\"b\rc\"\r\n").len(), 1, "quoted, it is a key's");
 }
 
+/// Its last element stands on its line as an object would, and was submitted while the others were refused.
+#[test]
+fn of_a_json_array_nothing_is_taken() {
+    let object = "{\"source\":\"a\",\"target\":\"b\"}";
+    let long = " ".repeat(LINE_BYTES_MAX);
+    for (text, number) in [
+        (format!("[\n  {object},\n  {object}\n]\n"), 1),
+        (format!("\n \n\t[ {object},\n{object}]\n{object}\n"), 3),
+        (format!("\u{feff}[{object},\n{object}\n]"), 1),
+        (format!("[{long}{object},\n{object}\n]"), 1),
+    ] {
+        for format in [None, Some(Format::JsonLines)] {
+            let reader = Reader::new(Cursor::new(&text), format, SubmitRequest::default());
+            let lines: Vec<Line> = reader.map(|line| line.expect("no I/O")).collect();
+            assert_eq!(lines.len(), 1, "{text}");
+            assert_eq!(lines[0].number, number);
+            let fault = lines[0].outcome.as_ref().expect_err("a fault");
+            assert!(fault.contains("jq -c '.[]'"), "{fault}");
+        }
+    }
+    let later = read(format!("{object}\n[\n{object}\n").as_bytes());
+    let outcomes: Vec<bool> = later.iter().map(|line| line.outcome.is_ok()).collect();
+    assert_eq!(outcomes, [true, false, true], "a line of a file that is none");
+}
+
+/// Two objects, whose keys differ in a blank: the line said the one and the job carried the other.
+#[test]
+fn white_space_around_a_cell_of_csv_is_the_keys() {
+    for end in ["\n", "\r\n", ""] {
+        let lines = read(format!("source,target\nc:b/a ,g:b/b \t{end}").as_bytes());
+        let transfer = lines[0].outcome.as_ref().expect("good").transfer.as_ref();
+        let transfer = transfer.expect("a transfer");
+        assert_eq!((transfer.source.as_str(), transfer.target.as_str()), ("c:b/a ", "g:b/b \t"));
+    }
+    assert_eq!(read(b" source , target \n \t \na,b\n").len(), 1, "a header, a blank line");
+    assert!(read(b" \t{\"source\":\"a\",\"target\":\"b\"} \r\n")[0].outcome.is_ok());
+}
+
 #[test]
 fn extensions_decide_before_the_first_line_does() {
     assert_eq!(Format::of_path(Path::new("a.CSV")), Some(Format::Csv));
@@ -221,7 +259,8 @@ proptest! {
             prop_assert!(number > last);
             last = number;
         }
-        prop_assert_eq!(reader.number, lines_of(&bytes));
+        // An array is read no further.
+        prop_assert!(reader.finished || reader.number == lines_of(&bytes));
     }
 
     /// The bytes that matter to the two parsers, so that the search gets past the first character.
