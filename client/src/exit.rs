@@ -8,7 +8,8 @@ use tonic::Code;
 pub enum Exit {
     /// It did what was asked.
     Done = 0,
-    /// A job that was waited for failed or was cancelled, or a check of a preflight failed.
+    /// A job that was waited for failed or was cancelled, a check of a preflight failed, or what was done
+    /// cannot be told, since stdout cannot be written.
     JobFailed = 1,
     /// The command line, the endpoint or a local file is wrong; clap uses the same number.
     Usage = 2,

@@ -1,6 +1,7 @@
 //! The command line as a process: stdout, stderr and exit code, which is all that a script sees.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -44,6 +45,12 @@ pub fn run_with_input(served: &Served, arguments: &[&str], input: &str) -> Ran {
     let output = child.wait_with_output().expect("it ends");
     writer.join().expect("no panic").expect("all of it is read");
     ran(output)
+}
+
+/// Runs it with a stdout that takes nothing, as on a full disk.
+fn run_on_a_full_disk(served: &Served, arguments: &[&str]) -> Ran {
+    let full = File::options().write(true).open("/dev/full").expect("Linux");
+    ran(command(&served.endpoint(), arguments).stdout(full).output().expect("it runs"))
 }
 
 pub fn objects(text: &str) -> Vec<Value> {
@@ -401,6 +408,49 @@ fn who_cannot_reach_the_daemon_is_told_what_to_do() {
     let ran = run(&served, &["status", "--endpoint", &endpoint]);
     assert_eq!(ran.code, Some(3));
     assert!(ran.err.contains("nobody listens there"), "{}", ran.err);
+}
+
+/// It was usage, and the id of a job that ran was nowhere.
+#[test]
+fn jobs_that_stdout_cannot_tell_of_are_told_on_stderr() {
+    let served = Served::start();
+    for (number, format) in [(1, "table"), (2, "json")] {
+        let arguments = ["submit", "c:b/manual.bin", "gov:b/", "--output", format];
+        let ran = run_on_a_full_disk(&served, &arguments);
+        assert_eq!(ran.code, Some(1), "{}", ran.err);
+        assert!(ran.err.contains(&format!("the job was taken: J0000{number}\n")), "{}", ran.err);
+        assert!(ran.err.contains("error: cannot write the output: No space left"), "{}", ran.err);
+    }
+    assert_eq!(run_on_a_full_disk(&served, &["jobs"]).code, Some(1));
+    let ran = run_on_a_full_disk(&served, &["submit", "--recursive", "c:b/p/", "gov:b/"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    for text in ["\njob J00004  c:b/p/b-ok.bin -> gov:b/\n", "2 accepted"] {
+        assert!(ran.err.contains(text), "{}", ran.err);
+    }
+    assert!(!ran.err.contains("what follows"), "nothing does: {}", ran.err);
+}
+
+/// Of thousands of lines, no more are taken than can be told, and it is told where that ends.
+#[test]
+fn a_manifest_whose_outcomes_cannot_be_written_goes_no_further() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("m.jsonl");
+    let line = "{\"source\":\"c:b/a\",\"target\":\"gov:b/\"}\n";
+    std::fs::write(&path, line.repeat(5_000)).expect("written");
+    let path = path.to_str().expect("UTF-8");
+    for format in ["table", "json"] {
+        let served = Served::start();
+        let arguments = ["submit", "--manifest", path, "--output", format];
+        let ran = run_on_a_full_disk(&served, &arguments);
+        assert_eq!(ran.code, Some(1), "{}", ran.err);
+        let taken = served.fake.state().jobs.len();
+        assert!((1..1_000).contains(&taken), "{taken}");
+        let told = ran.err.lines().filter(|line| line.starts_with("job J")).count();
+        assert_eq!(told, taken, "{}", ran.err);
+        let end = format!("answered up to line {taken}; what follows was not submitted\n");
+        assert!(ran.err.contains(&end), "{}", ran.err);
+        assert!(ran.err.contains("error: cannot write the output"), "{}", ran.err);
+    }
 }
 
 /// `submit --manifest … | less`: for minutes nobody reads on, and the daemon asks whether anybody is there. On one

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! - What scripts read goes to stdout; progress, notes and errors go to stderr.
-//! - The exit code is one of the contract's, or 130 after Ctrl-C in a command that waits.
+//! - The exit code is one of the contract's, or 130 after Ctrl-C in a command that waits. That of usage says
+//!   that nothing was done: what was done and cannot be told has another.
 //! - A terminal or a pipe that stands still holds up no connection.
 //! - A closed stdout ends the output, never the program with a panic.
 
@@ -23,6 +24,7 @@ use clap::{ColorChoice, CommandFactory as _};
 
 use cli::Cli;
 use follow::Interrupted;
+use print::Unwritable;
 use top::Stopped;
 
 /// What shells report for a process that SIGINT ended.
@@ -73,6 +75,9 @@ fn failed(error: &anyhow::Error, colour: bool) -> ExitCode {
         return ExitCode::from(128 + stopped.0);
     }
     print::error(format_args!("{error:#}"), colour);
+    if error.chain().any(|cause| cause.is::<Unwritable>()) {
+        return ExitCode::from(Exit::JobFailed.code());
+    }
     let Some(known) = error.chain().find_map(|cause| cause.downcast_ref::<Error>()) else {
         // Files and values that the arguments name are wrong: that is usage.
         return ExitCode::from(Exit::Usage.code());

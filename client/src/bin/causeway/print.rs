@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! - A reader that closed its end (`| head`) is not an error: what follows is dropped. A submission that
-//!   was under way is still finished, and lists and watches end by asking [`Out::is_closed`].
+//!   was under way is still finished, and lists and watches end by asking [`Out::is_closed`]. Any other
+//!   reason why stdout cannot be written is [`Unwritable`].
 //! - What the daemon passes on (keys, reasons) cannot steer the terminal: [`plain`] takes control
 //!   characters out.
 
@@ -14,6 +15,11 @@ use clap::ColorChoice;
 use serde::Serialize;
 
 use crate::cli::Format;
+
+/// The output cannot be written, and not because its reader has left: the disk is full, say.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the output")]
+pub struct Unwritable(#[source] pub io::Error);
 
 /// Stdout, in the form that was asked for.
 #[derive(Debug)]
@@ -76,7 +82,7 @@ impl Out {
                 self.closed = true;
                 Ok(())
             }
-            other => Ok(other?),
+            other => Ok(other.map_err(Unwritable)?),
         }
     }
 }

@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::cli::Top;
-use crate::print::Out;
+use crate::print::{Out, Unwritable};
 use feed::{Picture, Wanted, feed};
 use model::{Act, Effect, Model};
 pub use screen::Stopped;
@@ -81,7 +81,7 @@ async fn run(
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        screen.draw(&mut model, theme)?;
+        screen.draw(&mut model, theme).map_err(Unwritable)?;
         let mut effects = Vec::new();
         tokio::select! {
             biased;

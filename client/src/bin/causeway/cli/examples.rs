@@ -7,9 +7,10 @@ Examples:
   causeway jobs --state running
   causeway watch
 
-Exit codes: 0 done; 1 a job that was waited for failed or was cancelled, or a check of a preflight
-failed; 2 usage; 3 the daemon cannot be reached, or cannot do it now; 4 no such job, or no image
-that matches; 5 not permitted; 6 refused. Of several refusals the code they agree on, else 6.";
+Exit codes: 0 done; 1 a job that was waited for failed or was cancelled, a check of a preflight
+failed, or the output cannot be written; 2 usage; 3 the daemon cannot be reached, or cannot do it
+now; 4 no such job, or no image that matches; 5 not permitted; 6 refused. Of several refusals the
+code they agree on, else 6.";
 
 pub const SUBMIT: &str = "\
 Examples:

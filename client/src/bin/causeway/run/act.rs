@@ -9,7 +9,7 @@ use causeway::words::{Word, is_ended};
 use causeway::{Client, Exit, view};
 
 use crate::cli::{Cancel, Reprioritize, Select};
-use crate::print::{self, Out, plain};
+use crate::print::{self, Out, Unwritable, plain};
 
 /// Jobs that are counted before a question: a page.
 const COUNTED_MAX: u32 = 1_000;
@@ -42,8 +42,8 @@ async fn confirm(client: &Client, select: &Select) -> anyhow::Result<bool> {
     let failed = count(client, &filter, |state| state == JobState::Failed).await?;
     let question = question(unended, failed);
     // Not stdout: that is what scripts keep.
-    io::stderr().write_all(question.as_bytes())?;
-    io::stderr().flush()?;
+    let mut stderr = io::stderr();
+    stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush()).map_err(Unwritable)?;
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;
     Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))

@@ -5,6 +5,7 @@
 //!   Only `--wait` keeps something for each job: its id.
 //! - Every line of a manifest gets exactly one outcome, on stdout when accepted or in JSON, and on stderr
 //!   by its number when refused; a refused line does not stop the others.
+//! - Where stdout cannot be written no further line is sent, and what is sent is told on stderr.
 
 mod report;
 
@@ -70,8 +71,13 @@ pub async fn manifest(
             },
             Some(fault) = faults.recv() => report.fault(fault)?,
         }
+        if report.is_unwritable() {
+            answers.stop();
+        }
     }
-    while let Some(fault) = faults.recv().await {
+    while !report.is_unwritable()
+        && let Some(fault) = faults.recv().await
+    {
         report.fault(fault)?;
     }
     report.finish(client).await
@@ -113,6 +119,9 @@ async fn collect(
             Ok(Some(answer)) => report.answer(&answer)?,
             Ok(None) => break,
             Err(error) => return Err(report.broken(error)),
+        }
+        if report.is_unwritable() {
+            answers.stop();
         }
     }
     report.finish(client).await

@@ -61,12 +61,16 @@ pub async fn one(
         // In a box: with the job twice in it, the future would be moved around by the page.
         return Box::pin(wait(client, out, &job, existed)).await;
     }
-    if out.is_json() {
-        out.json(&view::Submitted { existed, job: view::Job::from(&job) })?;
-    } else {
+    let id = plain(&job.id);
+    let told = match out.is_json() {
+        true => out.json(&view::Submitted { existed, job: view::Job::from(&job) }),
         // The id alone on stdout, so that `job=$(causeway submit …)` works.
-        out.line(plain(&job.id))?;
-        let (state, id) = (table::state(&job), plain(&job.id));
+        false => out.line(&id),
+    };
+    // Else nobody would know of it, and make it once more.
+    told.inspect_err(|_| print::note(format_args!("the job was taken: {id}")))?;
+    if !out.is_json() {
+        let state = table::state(&job);
         print::note(format_args!("{state}; follow it: causeway watch {id}"));
     }
     Ok(Exit::Done)

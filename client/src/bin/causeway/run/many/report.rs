@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::io;
 
 use anyhow::Context;
-use causeway::v1::{Job, SubmitManyResponse, WatchRequest, submit_many_response::Outcome};
+use causeway::v1::{
+    Job, SubmitManyResponse, SubmitResponse, WatchRequest, submit_many_response::Outcome,
+};
 use causeway::{Client, Error, Exit, view};
 
 use crate::ends;
@@ -35,6 +37,8 @@ pub struct Report<'a> {
     /// What the refusals agree on.
     refusal: Option<Exit>,
     last_answered: u64,
+    /// Why stdout could not be written. Nothing is tried there again, and jobs are told on stderr.
+    unwritable: Option<anyhow::Error>,
     /// Only with `--wait`.
     to_follow: Vec<Followed>,
 }
@@ -58,6 +62,7 @@ impl<'a> Report<'a> {
             refused: 0,
             refusal: None,
             last_answered: 0,
+            unwritable: None,
             to_follow: Vec::new(),
         }
     }
@@ -68,7 +73,8 @@ impl<'a> Report<'a> {
             Some(Outcome::Accepted(accepted)) => accepted,
             Some(Outcome::Refused(fault)) => {
                 let exit = Exit::of_faults([fault.code]);
-                return self.refuse(answer.line, exit, view::Fault::from(fault));
+                self.refuse(answer.line, exit, view::Fault::from(fault));
+                return Ok(());
             }
             None => return Err(Error::Incomplete { field: "outcome" }.into()),
         };
@@ -82,6 +88,18 @@ impl<'a> Report<'a> {
             self.to_follow.push(Followed { line, id, existed });
             return Ok(());
         }
+        self.print(|report| report.outcome(answer, accepted));
+        if let (true, Some(job)) = (self.is_unwritable(), &accepted.job) {
+            print::note(format_args!("job {}", of(job)));
+        }
+        Ok(())
+    }
+
+    fn outcome(
+        &mut self,
+        answer: &SubmitManyResponse,
+        accepted: &SubmitResponse,
+    ) -> anyhow::Result<()> {
         if self.out.is_json() {
             return self.out.json(&view::Line::from(answer));
         }
@@ -94,24 +112,36 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
+    /// Prints on stdout, unless that has failed before.
+    fn print(&mut self, printed: impl FnOnce(&mut Self) -> anyhow::Result<()>) {
+        if !self.is_unwritable() {
+            self.unwritable = printed(self).err();
+        }
+    }
+
+    /// Whether outcomes cannot be printed: then there should be no more of them.
+    pub fn is_unwritable(&self) -> bool {
+        self.unwritable.is_some()
+    }
+
     pub fn fault(&mut self, fault: Fault) -> anyhow::Result<()> {
         let (line, message) = fault.with_context(|| {
             // Lines that were read before may be with the daemon, and their answers still on the way.
             self.note_unanswered();
             format!("the manifest cannot be read on; {} lines went in", self.accepted)
         })?;
-        self.refuse(line, Exit::Refused, view::Fault::invalid(message))
+        self.refuse(line, Exit::Refused, view::Fault::invalid(message));
+        Ok(())
     }
 
-    fn refuse(&mut self, line: u64, exit: Exit, fault: view::Fault) -> anyhow::Result<()> {
+    fn refuse(&mut self, line: u64, exit: Exit, fault: view::Fault) {
         self.refused += 1;
         // A refusal is no success, even where the daemon gives it the code of one.
         let exit = if exit == Exit::Done { Exit::Refused } else { exit };
         self.refusal = Some(self.refusal.map_or(exit, |before| before.agreed(exit)));
         self.out.error(format_args!("{} {line}: {}", self.noun, fault.message));
-        match self.out.is_json() {
-            true => self.out.json(&view::Line::refused(line, fault)),
-            false => Ok(()),
+        if self.out.is_json() {
+            self.print(|report| report.out.json(&view::Line::refused(line, fault)));
         }
     }
 
@@ -137,6 +167,16 @@ impl<'a> Report<'a> {
             "{} accepted ({} were there already), {} refused",
             self.accepted, self.existed, self.refused
         ));
+        if let Some(error) = self.unwritable {
+            if self.noun != OBJECT {
+                // Below a prefix there is nothing to stop: all of it was answered.
+                print::note(format_args!(
+                    "answered up to {} {}; what follows was not submitted",
+                    self.noun, self.last_answered
+                ));
+            }
+            return Err(error);
+        }
         if self.refusal == Some(Exit::Unreachable) && self.taken > 0 {
             // The code says that trying again may help. Of all of it, that is each accepted job a second time.
             print::note(
