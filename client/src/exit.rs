@@ -19,7 +19,8 @@ pub enum Exit {
     NotFound = 4,
     /// The caller may not do this.
     NotPermitted = 5,
-    /// The daemon refused: conflict, invalid state, invalid argument, or a fault of its own.
+    /// The daemon refused: conflict, invalid state, invalid argument, or a fault of its own. Or the person who
+    /// was asked did.
     Refused = 6,
 }
 

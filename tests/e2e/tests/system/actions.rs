@@ -2,9 +2,11 @@
 //! and what scripts rely on: idempotency keys, prefixes, dry runs, exit codes.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{LogCheck, World, images};
+use e2e::{LogCheck, World, binary, images};
 use sandbox::{Action, Fault, Side};
 use serde_json::Value;
+
+use crate::terminal::Terminal;
 
 const SOURCE: &str = "commercial:images/ami-0abc.bin";
 const TARGET: &str = "gov:landing/ami-0abc.bin";
@@ -87,6 +89,28 @@ async fn a_cancelled_job_leaves_nothing_at_the_target() -> Result<()> {
     world.causeway(&["watch", &id]).await?.expect_code(0)?;
     world.assert_landed("ami-0abc.bin", &bytes).await?;
     world.causeway(&["cancel", &id]).await?.expect_code(6)?;
+    daemon.stop(LogCheck::Clean).await
+}
+
+/// What was asked for is not done: a script that a person runs has to see that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_that_a_person_refuses_cancels_nothing_and_ends_with_6() -> Result<()> {
+    let (world, daemon, _) = World::slow().await?;
+    let id = world.submit(&[SOURCE, TARGET]).await?;
+    let terminal = Terminal::open(&world.path(""))?;
+    let endpoint = world.config.control_endpoint();
+    let cancel = format!("{} --endpoint {endpoint} cancel --all", binary("causeway").display());
+    for answer in [&["n", "Enter"][..], &["C-d"]] {
+        terminal.press(&[&cancel, "Enter"])?;
+        terminal.shows("[y/N]")?;
+        terminal.press(answer)?;
+        terminal.shows("nothing was cancelled")?;
+        terminal.is_given_back(6)?;
+        terminal.press(&["clear", "Enter"])?;
+        terminal.until("a clear screen", |screen| !screen.contains("code 6"))?;
+    }
+    let job = world.json(&["show", &id]).await?;
+    ensure!(job["state"] != "cancelled", "{job}");
     daemon.stop(LogCheck::Clean).await
 }
 

@@ -30,6 +30,7 @@ mod reaper;
 mod rebuild;
 mod runbook;
 mod secrets;
+mod terminal;
 mod top;
 mod transfer;
 mod webhooks;

@@ -146,9 +146,9 @@ Examples:
   causeway cancel --state queued --label batch=7
   causeway cancel --all --yes
 
-On a terminal, --all, --state and --label ask first, with the number of jobs; --yes answers that. A
-script, whose stdin is no terminal, is not asked. A cancelled job's upload is aborted: what was sent
-is gone, and `causeway retry` begins anew.";
+On a terminal, --all, --state and --label ask first, with the number of jobs; --yes answers that,
+and any answer but yes ends with 6. A script, whose stdin is no terminal, is not asked. A cancelled
+job's upload is aborted: what was sent is gone, and `causeway retry` begins anew.";
 
 pub const RETRY: &str = "\
 Examples:

@@ -29,7 +29,7 @@ pub async fn cancel(client: &Client, out: &mut Out, arguments: &Cancel) -> anyho
     let is_asked = arguments.select.is_many() && !arguments.yes && io::stdin().is_terminal();
     if is_asked && !confirm(client, &arguments.select).await? {
         print::note("nothing was cancelled");
-        return Ok(Exit::Done);
+        return Ok(Exit::Refused);
     }
     act(client, out, Action::Cancel, &arguments.select).await
 }
