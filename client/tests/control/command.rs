@@ -408,6 +408,22 @@ fn who_cannot_reach_the_daemon_is_told_what_to_do() {
     let ran = run(&served, &["status", "--endpoint", &endpoint]);
     assert_eq!(ran.code, Some(3));
     assert!(ran.err.contains("nobody listens there"), "{}", ran.err);
+    assert!(!ran.err.contains("https"), "{}", ran.err);
+    // A daemon with [control.tls] does not understand who speaks plainly.
+    let with_tls = |endpoint: &str| {
+        let mut command = command(endpoint, &["status"]);
+        self::ran(command.env("CAUSEWAY_TLS_CA", "ca.pem").output().expect("it runs"))
+    };
+    let ran = with_tls(&endpoint);
+    assert_eq!(ran.code, Some(3));
+    assert!(ran.err.contains("write --endpoint https://HOST:PORT"), "{}", ran.err);
+    let ran = with_tls(&served.endpoint());
+    assert!(ran.code == Some(3) && !ran.err.contains("https"), "{}", ran.err);
+    served.restart();
+    assert_eq!(with_tls(&served.endpoint()).code, Some(0), "a socket has no use for it");
+    let ran = run(&served, &["status", "--tls-ca", "ca.pem"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("--tls-ca is for https, and the endpoint is unix:"), "{}", ran.err);
 }
 
 /// It was usage, and the id of a job that ran was nowhere.

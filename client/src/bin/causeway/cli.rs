@@ -8,6 +8,7 @@ mod repeats;
 mod screen;
 mod select;
 mod submit;
+mod tls;
 mod values;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use preflight::Preflight;
 pub use screen::Top;
 pub use select::{Cancel, Select, filter};
 pub use submit::Submit;
+use tls::Tls;
 pub use values::{Filter, Pair};
 
 /// Carries large S3 objects and machine images between AWS partitions.
@@ -40,6 +42,7 @@ impl Cli {
     /// What was typed, once clap has read it by this command.
     pub fn of(command: &mut clap::Command, matches: &ArgMatches) -> Result<Self, clap::Error> {
         repeats::check(command, matches)?;
+        tls::check(command, matches)?;
         Self::from_arg_matches(matches)
     }
 }
@@ -63,29 +66,10 @@ pub struct Global {
     pub tls: Tls,
 }
 
-/// Who is who over https.
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Tls {
-    /// Who signed the daemon's certificate, in PEM [default: the system's roots]
-    #[arg(long = "tls-ca", global = true, env = "CAUSEWAY_TLS_CA", value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// Your certificate, in PEM
-    #[arg(long = "tls-cert", global = true, env = "CAUSEWAY_TLS_CERT", value_name = "FILE")]
-    cert: Option<PathBuf>,
-    /// Its private key, in PEM
-    #[arg(long = "tls-key", global = true, env = "CAUSEWAY_TLS_KEY", value_name = "FILE")]
-    key: Option<PathBuf>,
-    /// The name in the daemon's certificate, where the endpoint has another, as through a tunnel
-    #[arg(long = "tls-server-name", global = true, env = "CAUSEWAY_TLS_SERVER_NAME")]
-    #[arg(value_name = "NAME")]
-    server_name: Option<String>,
-}
-
-impl From<Tls> for causeway::TlsOptions {
-    fn from(tls: Tls) -> Self {
-        let Tls { ca, cert, key, server_name } = tls;
-        Self { ca, cert, key, server_name }
+impl Global {
+    /// What to say besides, where the daemon cannot be reached.
+    pub fn hint(&self) -> Option<&'static str> {
+        self.tls.hint(&self.endpoint)
     }
 }
 

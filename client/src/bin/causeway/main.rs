@@ -35,17 +35,18 @@ fn main() -> ExitCode {
     let matches = command.get_matches_mut();
     let cli = Cli::of(&mut command, &matches).unwrap_or_else(|error| error.exit());
     let colour = print::wants_colour(cli.global.color, &std::io::stderr());
+    let hint = cli.global.hint();
     // The command runs on this thread, where it may wait for a person to read or to answer. The connection has
     // one of its own: the daemon cuts off who does not answer its pings.
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into(), colour),
+        Err(error) => return failed(&error.into(), hint, colour),
     };
     match runtime.block_on(run::run(cli)) {
         Ok(exit) => ExitCode::from(exit.code()),
-        Err(error) => failed(&error, colour),
+        Err(error) => failed(&error, hint, colour),
     }
 }
 
@@ -64,8 +65,8 @@ fn early_choice() -> ColorChoice {
     }
 }
 
-/// Says what went wrong and what to do next.
-fn failed(error: &anyhow::Error, colour: bool) -> ExitCode {
+/// Says what went wrong and what to do next; with the hint where it is the daemon that cannot be reached.
+fn failed(error: &anyhow::Error, hint: Option<&str>, colour: bool) -> ExitCode {
     if error.is::<Interrupted>() {
         print::note(error);
         return ExitCode::from(INTERRUPTED);
@@ -84,6 +85,10 @@ fn failed(error: &anyhow::Error, colour: bool) -> ExitCode {
     };
     if let Some(remedy) = known.remedy() {
         print::note(format_args!("  {remedy}"));
+    }
+    let is_lost = matches!(known, Error::Unreachable { .. } | Error::TimedOut { .. });
+    if let Some(hint) = hint.filter(|_| is_lost) {
+        print::note(format_args!("  {hint}"));
     }
     ExitCode::from(known.exit_code().code())
 }

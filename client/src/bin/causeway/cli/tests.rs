@@ -235,6 +235,26 @@ fn limits_are_rates_or_unlimited() {
     assert!(matches!(parse(&["limits"]), Ok(Command::Limits(Limits { command: None }))));
 }
 
+/// Who names certificates believes that they are shown, and was told that the daemon is not there.
+#[test]
+fn flags_of_tls_are_refused_where_it_is_not_spoken() {
+    for flag in ["--tls-ca", "--tls-cert", "--tls-key", "--tls-server-name"] {
+        for endpoint in ["unix:/x", "http://127.0.0.1:7443", "localhost:7443"] {
+            for arguments in [
+                ["--endpoint", endpoint, flag, "f", "status"],
+                [flag, "f", "status", "--endpoint", endpoint],
+                ["status", flag, "f", "--endpoint", endpoint],
+            ] {
+                let refused = parse(&arguments).err();
+                assert_eq!(refused, Some(ErrorKind::ArgumentConflict), "{arguments:?}");
+            }
+        }
+        assert!(parse(&["status", flag, "f", "--endpoint", "https://bastion:7443"]).is_ok());
+    }
+    let nonsense = parse(&["status", "--tls-ca", "f", "--endpoint", "http://10.0.0.1:7443"]);
+    assert!(nonsense.is_ok(), "it has a fault of its own");
+}
+
 #[test]
 fn global_options_go_before_and_after_the_command() {
     for arguments in [
