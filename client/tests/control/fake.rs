@@ -30,6 +30,8 @@ pub struct State {
     pub oldest_cursor: usize,
     /// So many calls of `get` are answered with UNAVAILABLE.
     pub gets_refused: usize,
+    /// The id of the job that `get` answers with, whichever was asked for.
+    pub got_as: Option<String>,
     pub limits: Vec<SetLimitsRequest>,
     /// The remotes that were named.
     pub limits_reset: Vec<String>,
@@ -164,9 +166,10 @@ impl Fake {
         });
     }
 
+    /// As the daemon does, whatever case the id is in.
     pub fn find(&self, id: &str) -> Result<Job, Status> {
         let state = self.state();
-        let job = state.jobs.iter().find(|job| job.id == id);
+        let job = state.jobs.iter().find(|job| job.id.eq_ignore_ascii_case(id));
         job.cloned().ok_or_else(|| Status::not_found(format!("no job `{id}`")))
     }
 
@@ -183,7 +186,7 @@ impl Fake {
         let mut answer = ActionResponse::default();
         for job_id in ids {
             let result = match self.find(&job_id) {
-                Ok(_) => {
+                Ok(Job { id: job_id, .. }) => {
                     self.change(&job_id, &change);
                     answer.changed += 1;
                     let state = self.find(&job_id).expect("it is there").state;
@@ -215,8 +218,9 @@ impl Fake {
             left -= 1;
             sender.send(Ok(WatchEvent { cursor, event: Some(event) })).await.is_ok()
         };
-        let wanted =
-            |id: &str| request.job_ids.is_empty() || request.job_ids.iter().any(|j| j == id);
+        let wanted = |id: &str| {
+            request.job_ids.is_empty() || request.job_ids.iter().any(|j| j.eq_ignore_ascii_case(id))
+        };
         let mut next = request.cursor.parse().unwrap_or(0);
         let is_stale = !request.cursor.is_empty() && next < self.state().oldest_cursor;
         if is_stale && !send(String::new(), Event::Reset(Reset { reason: "old".into() })).await {

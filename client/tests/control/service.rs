@@ -87,8 +87,11 @@ impl Control for Fake {
             ..Default::default()
         };
         let parts = vec![part(1, PartState::Done), part(2, PartState::Active)];
-        let job = self.find(&request.get_ref().job_id)?;
+        let mut job = self.find(&request.get_ref().job_id)?;
         let mut state = self.state();
+        if let Some(id) = &state.got_as {
+            job.id.clone_from(id);
+        }
         if state.gets_refused > 0 {
             state.gets_refused -= 1;
             return Err(Status::unavailable("starting"));

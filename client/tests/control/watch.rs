@@ -71,6 +71,16 @@ fn a_job_that_fails_under_the_watch_is_counted_once() {
     assert!(!err.contains("had ended before"), "{err}");
 }
 
+/// The daemon reads an id in either case and answers with its own: the watch waited for ever for the other.
+#[test]
+fn a_job_may_be_named_in_small_letters() {
+    let served = Served::start();
+    submit(&served, "ok", "batch=7", &["--wait"]);
+    let ran = run(&served, &["watch", "j00001"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.err.contains("succeeded J00001 ok.bin"), "{}", ran.err);
+}
+
 /// It ended while the daemon was away, the cursor was too old, and the daemon was not ready at once.
 #[test]
 fn an_end_that_had_to_be_asked_for_is_an_event_too() {
@@ -94,4 +104,24 @@ fn an_end_that_had_to_be_asked_for_is_an_event_too() {
     assert_eq!(served.fake.state().gets_refused, 0);
     let lost = events.iter().filter(|event| event["reason"] == "not now: starting").count();
     assert_eq!(lost, 2, "{rest}");
+}
+
+/// Whatever that job does, the one that is waited for would never end.
+#[test]
+fn an_answer_about_another_job_ends_the_watch() {
+    let mut served = Served::start();
+    submit(&served, "hang", "batch=7", &[]);
+    let mut child =
+        command(&served.endpoint(), &["watch", "--output", "json"]).spawn().expect("it runs");
+    let mut out = BufReader::new(child.stdout.take().expect("piped"));
+    read_up_to(&mut out, "snapshot_end");
+    served.kill();
+    served.fake.end("J00001", JobState::Succeeded);
+    served.fake.state().oldest_cursor = usize::MAX;
+    served.fake.state().got_as = Some("J00009".to_owned());
+    served.restart();
+    let output = child.wait_with_output().expect("it ends");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{err}");
+    assert!(err.contains("the daemon's answer has no job of the id that was asked for"), "{err}");
 }

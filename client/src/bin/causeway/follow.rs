@@ -131,7 +131,12 @@ async fn apply(
     let mut ended: Vec<Box<Job>> = tracker.apply(event).into_iter().collect();
     if let Event::SnapshotEnd = event {
         for id in tracker.missing() {
-            let job = Event::Job(fetch(client, &id, display, Options::default()).await?);
+            let job = fetch(client, &id, display, Options::default()).await?;
+            if job.id != id {
+                // Whatever that one does, the job that is waited for would never end.
+                return Err(Error::Incomplete { field: "job of the id that was asked for" }.into());
+            }
+            let job = Event::Job(job);
             // Who reads events learns of this end by no other.
             display.event(&job)?;
             ended.extend(tracker.apply(&job));

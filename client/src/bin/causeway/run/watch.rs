@@ -17,7 +17,8 @@ const SHOWN_MAX: u64 = 20;
 pub async fn watch(client: &Client, out: &mut Out, arguments: &Watch) -> anyhow::Result<Exit> {
     let filter = (!arguments.labels.is_empty()).then(|| cli::filter(&[], &arguments.labels));
     let request = WatchRequest {
-        job_ids: arguments.jobs.clone(),
+        // As the daemon writes an id, which reads small letters too: what it tells of a job is found by its id.
+        job_ids: arguments.jobs.iter().map(|id| id.to_ascii_uppercase()).collect(),
         filter: filter.clone(),
         cursor: String::new(),
     };
