@@ -71,6 +71,33 @@ fn a_job_that_fails_under_the_watch_is_counted_once() {
     assert!(!err.contains("had ended before"), "{err}");
 }
 
+/// What was counted of it before is taken back.
+#[test]
+fn a_job_that_is_retried_under_the_watch_counts_by_its_last_end() {
+    let both = ["J00001", "J00002"];
+    for names in [&both[..0], &both[..]] {
+        let served = Served::start();
+        submit(&served, "hang", "batch=7", &[]);
+        submit(&served, "hang", "batch=7", &[]);
+        let arguments = [&["watch", "--output", "json"], names].concat();
+        let mut child = command(&served.endpoint(), &arguments).spawn().expect("it runs");
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        read_up_to(&mut out, "snapshot_end");
+        served.fake.end("J00001", JobState::Failed);
+        read_up_to(&mut out, "\"state\":\"failed\"");
+        served.fake.change("J00001", |job| {
+            job.state = JobState::Queued.into();
+            job.failure = None;
+        });
+        served.fake.end("J00002", JobState::Succeeded);
+        served.fake.end("J00001", JobState::Succeeded);
+        let output = child.wait_with_output().expect("it ends");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{err}");
+        assert!(err.contains("2 succeeded, 0 failed, 0 cancelled"), "{err}");
+    }
+}
+
 /// The daemon reads an id in either case and answers with its own: the watch waited for ever for the other.
 #[test]
 fn a_job_may_be_named_in_small_letters() {

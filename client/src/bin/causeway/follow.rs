@@ -61,11 +61,24 @@ impl Tally {
     }
 
     pub fn count(&mut self, job: &Job) {
-        match job.state() {
-            JobState::Succeeded => self.succeeded += 1,
-            JobState::Failed => self.failed += 1,
-            JobState::Cancelled => self.cancelled += 1,
-            JobState::Unspecified | JobState::Queued | JobState::Running | JobState::Paused => {}
+        if let Some(count) = self.of(job.state()) {
+            *count += 1;
+        }
+    }
+
+    /// A job that had ended so has not ended any more.
+    fn take_back(&mut self, state: JobState) {
+        if let Some(count) = self.of(state) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    fn of(&mut self, state: JobState) -> Option<&mut u64> {
+        match state {
+            JobState::Succeeded => Some(&mut self.succeeded),
+            JobState::Failed => Some(&mut self.failed),
+            JobState::Cancelled => Some(&mut self.cancelled),
+            JobState::Unspecified | JobState::Queued | JobState::Running | JobState::Paused => None,
         }
     }
 }
@@ -77,7 +90,8 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Follows the jobs of the request until none is left. `ended` is called once for each job that ends.
+/// Follows the jobs of the request until none is left. `ended` is called whenever a job ends: again, where it
+/// was retried meanwhile, and then only its last end is in the tally.
 pub async fn follow(
     client: &Client,
     request: WatchRequest,
@@ -100,7 +114,6 @@ async fn to_the_end(
 ) -> anyhow::Result<Tally> {
     let mut tracker = Tracker::new(&request.job_ids);
     let mut watch = client.watch(request.clone(), Options::default());
-    let mut tally = Tally::default();
     let mut tick = tokio::time::interval(TICK);
     while !tracker.is_done() && !display.is_closed() {
         tokio::select! {
@@ -109,7 +122,6 @@ async fn to_the_end(
                 let event = event?;
                 display.event(&event)?;
                 for job in apply(client, &mut tracker, &event, display).await? {
-                    tally.count(&job);
                     display.ended(&job)?;
                     ended(&job)?;
                 }
@@ -117,7 +129,7 @@ async fn to_the_end(
             }
         }
     }
-    Ok(tally)
+    Ok(tracker.tally())
 }
 
 /// The jobs that ended with this event. When a snapshot lacks a job that we waited for, it ended while

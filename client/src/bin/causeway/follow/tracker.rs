@@ -1,14 +1,17 @@
 //! What is true of the jobs that are followed. Pure: events in, ended jobs out.
 //!
 //! # Invariants
-//! - A job is reported as ended exactly once, however often a snapshot is repeated.
-//! - Memory holds jobs that have not ended, and nothing of those that have.
+//! - An end of a job is reported once, however often a snapshot is repeated.
+//! - The tally has each job by its last end: one that failed and is retried is followed again.
+//! - Memory holds jobs that have not ended, and of those that have only the id where they did not succeed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use causeway::v1::{Job, Progress};
+use causeway::v1::{Job, JobState, Progress};
 use causeway::watch::Event;
 use causeway::words::is_ended;
+
+use super::Tally;
 
 /// A job under way, with its latest figures.
 #[derive(Debug)]
@@ -19,10 +22,20 @@ pub struct Tracked {
     seen: bool,
 }
 
+/// An end that a retry may take back.
+#[derive(Clone, Copy, Debug)]
+struct Defeat {
+    state: JobState,
+    revision: u64,
+}
+
 #[derive(Debug)]
 pub struct Tracker {
     /// By id, hence in the order of submission.
     jobs: BTreeMap<String, Tracked>,
+    /// The jobs that ended without success.
+    defeats: HashMap<String, Defeat>,
+    tally: Tally,
     /// The ids that were asked for and have not ended; `None` when all jobs are followed.
     awaited: Option<HashSet<String>>,
     in_snapshot: bool,
@@ -32,7 +45,8 @@ impl Tracker {
     /// Follows these jobs, or all when there are none.
     pub fn new(ids: &[String]) -> Self {
         let awaited = (!ids.is_empty()).then(|| ids.iter().cloned().collect());
-        Self { jobs: BTreeMap::new(), awaited, in_snapshot: true }
+        let (jobs, defeats) = (BTreeMap::new(), HashMap::new());
+        Self { jobs, defeats, tally: Tally::default(), awaited, in_snapshot: true }
     }
 
     /// Nothing is left to wait for.
@@ -41,6 +55,11 @@ impl Tracker {
             Some(awaited) => awaited.is_empty(),
             None => !self.in_snapshot && self.jobs.is_empty(),
         }
+    }
+
+    /// How the jobs ended that have.
+    pub fn tally(&self) -> Tally {
+        self.tally
     }
 
     /// The jobs under way.
@@ -72,14 +91,18 @@ impl Tracker {
     }
 
     fn apply_job(&mut self, job: &Job) -> Option<Box<Job>> {
+        let was_counted = self.defeats.contains_key(&job.id);
+        if was_counted && !self.take_back(job) {
+            return None;
+        }
         if is_ended(job.state()) {
-            let was_known = self.jobs.remove(&job.id).is_some();
+            let was_known = self.jobs.remove(&job.id).is_some() || was_counted;
             let counts = match &mut self.awaited {
                 Some(awaited) => awaited.remove(&job.id),
                 // A job may be submitted and end between two events: it was never known.
                 None => was_known || !self.in_snapshot,
             };
-            return counts.then(|| Box::new(job.clone()));
+            return counts.then(|| self.end(job));
         }
         match self.jobs.get_mut(&job.id) {
             Some(tracked) => {
@@ -102,6 +125,31 @@ impl Tracker {
         None
     }
 
+    /// Takes the end of a job that did not succeed out of the tally, where more came of it since: then it is
+    /// awaited again.
+    fn take_back(&mut self, job: &Job) -> bool {
+        let Some(defeat) = self.defeats.get_mut(&job.id) else { return false };
+        if job.revision <= defeat.revision || job.state() == defeat.state {
+            defeat.revision = defeat.revision.max(job.revision);
+            return false;
+        }
+        self.tally.take_back(defeat.state);
+        self.defeats.remove(&job.id);
+        if let Some(awaited) = &mut self.awaited {
+            awaited.insert(job.id.clone());
+        }
+        true
+    }
+
+    fn end(&mut self, job: &Job) -> Box<Job> {
+        self.tally.count(job);
+        if job.state() != JobState::Succeeded {
+            let defeat = Defeat { state: job.state(), revision: job.revision };
+            self.defeats.insert(job.id.clone(), defeat);
+        }
+        Box::new(job.clone())
+    }
+
     /// The jobs that should have been in the snapshot and were not.
     pub fn missing(&self) -> Vec<String> {
         let unseen = self.jobs.values().filter(|tracked| !tracked.seen);
@@ -114,8 +162,6 @@ impl Tracker {
 
 #[cfg(test)]
 mod tests {
-    use causeway::v1::JobState;
-
     use super::*;
 
     fn job(id: &str, state: JobState, revision: u64) -> Event {
@@ -189,5 +235,44 @@ mod tests {
         let state = tracker.get("a").map(|tracked| tracked.job.state());
         assert_eq!(state, Some(JobState::Running));
         assert_eq!(tracker.missing(), Vec::<String>::new());
+    }
+
+    fn counts(tracker: &Tracker) -> [u64; 3] {
+        let Tally { succeeded, failed, cancelled } = tracker.tally();
+        [succeeded, failed, cancelled]
+    }
+
+    /// The watch ended with 1 although every job had succeeded.
+    #[test]
+    fn a_job_that_is_retried_is_followed_again_and_counts_by_its_last_end() {
+        let named = ["a".to_owned(), "b".to_owned()];
+        for ids in [&named[..0], &named[..]] {
+            let mut tracker = Tracker::new(ids);
+            tracker.apply(&job("a", JobState::Running, 1));
+            tracker.apply(&job("b", JobState::Running, 1));
+            tracker.apply(&Event::SnapshotEnd);
+            assert!(tracker.apply(&job("a", JobState::Failed, 5)).is_some());
+            assert!(tracker.apply(&job("a", JobState::Failed, 6)).is_none(), "nothing new of it");
+            assert!(tracker.apply(&job("a", JobState::Running, 4)).is_none());
+            assert_eq!((counts(&tracker), tracker.jobs().len()), ([0, 1, 0], 1), "an old snapshot");
+            assert!(tracker.apply(&job("a", JobState::Queued, 7)).is_none());
+            assert_eq!((counts(&tracker), tracker.jobs().len()), ([0, 0, 0], 2), "retried");
+            assert!(tracker.apply(&job("b", JobState::Succeeded, 2)).is_some());
+            assert!(!tracker.is_done(), "the retried one is waited for");
+            assert!(tracker.apply(&job("a", JobState::Succeeded, 9)).is_some());
+            assert_eq!(counts(&tracker), [2, 0, 0]);
+            assert!(tracker.is_done());
+        }
+    }
+
+    /// The retry and what came of it fell into a gap.
+    #[test]
+    fn an_end_after_another_takes_its_place() {
+        let mut tracker = Tracker::new(&["a".into(), "b".into()]);
+        assert!(tracker.apply(&job("a", JobState::Failed, 5)).is_some());
+        tracker.apply(&reset());
+        assert!(tracker.apply(&job("a", JobState::Succeeded, 9)).is_some());
+        assert_eq!(counts(&tracker), [1, 0, 0]);
+        assert!(!tracker.is_done(), "the other one is waited for");
     }
 }
