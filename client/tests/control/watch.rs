@@ -1,6 +1,7 @@
 //! `watch` as a process: which jobs it counts, and what its events tell.
 
 use std::io::{BufReader, Read as _};
+use std::process::Command;
 
 use causeway::v1::JobState;
 use serde_json::Value;
@@ -69,6 +70,23 @@ fn a_job_that_fails_under_the_watch_is_counted_once() {
     assert_eq!(told(&objects(&rest), "J00001", "failed"), 1, "{rest}");
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(!err.contains("had ended before"), "{err}");
+}
+
+/// Without the label, the watch that is suggested follows everybody's jobs.
+#[test]
+fn ctrl_c_names_the_watch_that_goes_on() {
+    let served = Served::start();
+    submit(&served, "hang", "batch=7", &[]);
+    let arguments = ["watch", "--label", "batch=7", "--output", "json"];
+    let mut child = command(&served.endpoint(), &arguments).spawn().expect("it runs");
+    let mut out = BufReader::new(child.stdout.take().expect("piped"));
+    read_up_to(&mut out, "snapshot_end");
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(killed.expect("kill runs").success());
+    let output = child.wait_with_output().expect("it ends");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{err}");
+    assert!(err.contains("`causeway watch --label batch=7` follows them again"), "{err}");
 }
 
 /// What was counted of it before is taken back.

@@ -11,10 +11,11 @@ mod rows;
 mod stages;
 mod tracker;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use causeway::v1::{Job, JobState, WatchRequest};
+use causeway::v1::{Job, JobFilter, JobState, WatchRequest};
 use causeway::watch::{Event, Options};
 use causeway::{Client, Error, Exit};
 use tokio::time::Instant;
@@ -26,12 +27,15 @@ use tracker::Tracker;
 /// How often a display that depends on time may look at the clock.
 const TICK: Duration = Duration::from_millis(500);
 
+/// More ids than this are not told again.
+const IDS_SHOWN_MAX: usize = 4;
+
 /// Ctrl-C while following.
 #[derive(Debug, thiserror::Error)]
-#[error("no longer followed; the jobs go on: `causeway watch{ids}` follows them again")]
+#[error("no longer followed; the jobs go on: {again}")]
 pub struct Interrupted {
-    /// The ids, each after a space; empty for all jobs.
-    ids: String,
+    /// What follows the same jobs again.
+    again: String,
 }
 
 /// How jobs ended.
@@ -99,7 +103,7 @@ pub async fn follow(
     ended: &mut dyn FnMut(&Job) -> anyhow::Result<()>,
 ) -> anyhow::Result<Tally> {
     let followed = tokio::select! {
-        interrupted = interrupted(&request.job_ids) => Err(interrupted.into()),
+        interrupted = interrupted(&request) => Err(interrupted.into()),
         followed = to_the_end(client, &request, display, ended) => followed,
     };
     display.finish();
@@ -190,17 +194,67 @@ async fn fetch(
 }
 
 /// Waits for Ctrl-C; for ever where no handler can be had, and then the default action ends the process.
-pub async fn interrupted(ids: &[String]) -> Interrupted {
+pub async fn interrupted(request: &WatchRequest) -> Interrupted {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
-    Interrupted { ids: shown_ids(ids) }
+    Interrupted { again: again(request) }
 }
 
-/// A few ids are worth copying from the terminal; a thousand are not.
-fn shown_ids(ids: &[String]) -> String {
-    match ids.len() {
-        1..=4 => ids.iter().map(|id| format!(" {id}")).collect(),
-        _ => String::new(),
+/// The command that follows the same jobs. A few ids are worth copying from the terminal, a thousand are not; but
+/// the command without any would follow everybody's.
+fn again(request: &WatchRequest) -> String {
+    let ids = &request.job_ids;
+    if ids.len() > IDS_SHOWN_MAX {
+        return "`causeway watch` with the ids above follows them again".to_owned();
+    }
+    let ids: String = ids.iter().map(|id| format!(" {id}")).collect();
+    let labels = request.filter.as_ref().map(labels).unwrap_or_default();
+    format!("`causeway watch{ids}{labels}` follows them again")
+}
+
+/// The labels of a filter as arguments, each after a space.
+pub fn labels(filter: &JobFilter) -> String {
+    let sorted: BTreeMap<_, _> = filter.labels.iter().collect();
+    let pairs = sorted.into_iter().map(|(key, value)| format!("{key}={value}"));
+    pairs.map(|pair| format!(" --label {}", quoted(&pair))).collect()
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
+    match word.chars().all(is_bare) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was suggested followed everybody's jobs.
+    #[test]
+    fn what_is_suggested_follows_the_same_jobs() {
+        let named = |count: usize| WatchRequest {
+            job_ids: (0..count).map(|number| format!("J{number}")).collect(),
+            ..Default::default()
+        };
+        let labelled = |labels: &[(&str, &str)]| {
+            let labels = labels.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+            let filter = JobFilter { labels: labels.collect(), ..Default::default() };
+            WatchRequest { filter: Some(filter), ..Default::default() }
+        };
+        for (request, words) in [
+            (named(0), "`causeway watch` follows them again"),
+            (named(2), "`causeway watch J0 J1` follows them again"),
+            (named(5), "`causeway watch` with the ids above follows them again"),
+            (
+                labelled(&[("team", "it's us"), ("batch", "7")]),
+                r"`causeway watch --label batch=7 --label 'team=it'\''s us'` follows them again",
+            ),
+        ] {
+            assert_eq!(again(&request), words);
+        }
     }
 }

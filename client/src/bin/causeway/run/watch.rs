@@ -31,10 +31,10 @@ pub async fn watch(client: &Client, out: &mut Out, arguments: &Watch) -> anyhow:
     };
     let display: &mut dyn Display =
         if out.is_json() { &mut Events::new(out) } else { &mut Progress::new(out) };
-    let mut tally = follow::follow(client, request, display, &mut keep).await?;
+    let mut tally = follow::follow(client, request.clone(), display, &mut keep).await?;
     let earlier = match filter.filter(|_| !out.is_closed()) {
         Some(filter) => tokio::select! {
-            interrupted = follow::interrupted(&[]) => return Err(interrupted.into()),
+            interrupted = follow::interrupted(&request) => return Err(interrupted.into()),
             earlier = earlier(client, out, filter, &counted) => earlier?,
         },
         None => Tally::default(),
@@ -50,7 +50,8 @@ pub async fn watch(client: &Client, out: &mut Out, arguments: &Watch) -> anyhow:
         ended @ 1..=SHOWN_MAX => print::note(format_args!("{ended} had ended before")),
         ended => print::note(format_args!(
             "{ended} had ended before, {SHOWN_MAX} of them are shown: `causeway jobs --state \
-             failed,cancelled` lists them"
+             failed,cancelled{}` lists them",
+            request.filter.as_ref().map(follow::labels).unwrap_or_default()
         )),
     }
     Ok(tally.exit())
