@@ -323,7 +323,7 @@ fn everything_else_prints_what_it_got() {
     let ran = run(&served, &["cancel", "J00001", "--output", "json"]);
     assert_eq!(objects(&ran.out)[0]["state"], "cancelled");
     let ran = run(&served, &["reprioritize", "--priority", "-5", "J00002"]);
-    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "J00002  queued\n"));
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "J00002  priority -5\n"));
     let ran = run(&served, &["status"]);
     assert!(ran.out.contains("jobs        3 queued"), "{}", ran.out);
     let ran = run(&served, &["submit", "c:b/a", "gov:b/", "--dry-run", "--output", "json"]);

@@ -2,15 +2,23 @@
 
 use std::time::Duration;
 
+use causeway::client::Action;
 use causeway::units::{format_age, format_duration, format_size};
-use causeway::v1::{Job, JobState};
+use causeway::v1::{Job, JobState, WaitReason};
 use causeway::view::jiff_time;
-use causeway::words::Word;
+use causeway::words::{Word, is_ended};
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use prost_types::Timestamp;
 
 use crate::ends;
 use crate::print::plain;
+
+/// What is done to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    Change(Action),
+    Reprioritize(i32),
+}
 
 /// An empty table with these headings, if any. On a terminal, long cells wrap to its width; in a pipe, a row
 /// stays one line.
@@ -64,19 +72,51 @@ pub fn state(job: &Job) -> String {
         (JobState::Running, Some(stage)) => stage.to_owned(),
         (state, _) => state.word().unwrap_or("unknown").to_owned(),
     };
-    if job.state() != JobState::Running {
-        return phrase;
-    }
-    if let Some(reason) = job.wait_reason().word() {
+    if let (JobState::Running, Some(reason)) = (job.state(), job.wait_reason().word()) {
         phrase.push_str(", waits: ");
         phrase.push_str(reason);
     }
-    if job.cancel_requested {
-        phrase.push_str(", cancelling");
-    } else if job.pause_requested {
-        phrase.push_str(", pausing");
+    if let Some(stop) = stopping(job) {
+        phrase.push_str(", ");
+        phrase.push_str(stop);
     }
     phrase
+}
+
+/// In a word or two: the stage, or what it waits for, or the state; what a person asked for goes before all.
+pub fn short_state(job: &Job) -> &'static str {
+    match (stopping(job), job.state(), job.wait_reason()) {
+        (Some(stop), _, _) => stop,
+        (None, JobState::Running, WaitReason::Rate) => "waits: rate",
+        (None, JobState::Running, WaitReason::Quota) => "waits: quota",
+        (None, JobState::Running, WaitReason::Credentials) => "waits: keys",
+        (None, JobState::Running, WaitReason::Retry) => "waits: retry",
+        (None, JobState::Running, WaitReason::Schedule) => "waits: hours",
+        (None, JobState::Running, WaitReason::Unspecified) => {
+            job.stage().word().unwrap_or("running")
+        }
+        (None, state, _) => state.word().unwrap_or("unknown"),
+    }
+}
+
+/// What a person asked for and is not done yet. A job that holds an upload is cancelled by a worker: until one
+/// takes it up, it is queued.
+pub fn stopping(job: &Job) -> Option<&'static str> {
+    match job.state() {
+        state if job.cancel_requested && !is_ended(state) => Some("cancelling"),
+        JobState::Running if job.pause_requested => Some("pausing"),
+        _ => None,
+    }
+}
+
+/// What is so of a job to which this was done: `priority 50`, `pausing`, `queued`.
+pub fn after(act: Act, state: JobState) -> String {
+    match (act, state) {
+        (Act::Reprioritize(priority), _) => format!("priority {priority}"),
+        (Act::Change(Action::Pause), JobState::Running) => "pausing".to_owned(),
+        (Act::Change(Action::Cancel), state) if !is_ended(state) => "cancelling".to_owned(),
+        (Act::Change(_), state) => state.word().unwrap_or("done").to_owned(),
+    }
 }
 
 /// `37%`; nothing while the size is not known.
@@ -146,7 +186,7 @@ fn since(at: &Timestamp) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use causeway::v1::{Stage, WaitReason};
+    use causeway::v1::Stage;
 
     use super::*;
 
@@ -160,6 +200,39 @@ mod tests {
         job.wait_reason = 0;
         job.pause_requested = true;
         assert_eq!(state(&job), "transferring, pausing");
+    }
+
+    /// The upload of a job that was paused has to be aborted first, by a worker.
+    #[test]
+    fn a_job_that_waits_to_be_cancelled_says_so() {
+        let mut job = Job { cancel_requested: true, ..Default::default() };
+        for (now, words) in [
+            (JobState::Queued, "queued, cancelling"),
+            (JobState::Running, "running, cancelling"),
+            (JobState::Cancelled, "cancelled"),
+        ] {
+            job.state = now.into();
+            assert_eq!(state(&job), words);
+        }
+    }
+
+    /// A job whose priority was changed, or that was resumed, was said to stop soon.
+    #[test]
+    fn what_is_so_after_an_action_follows_from_the_action() {
+        use JobState::{Cancelled, Paused, Queued, Running};
+        for (act, state, words) in [
+            (Act::Reprioritize(50), Running, "priority 50"),
+            (Act::Change(Action::Pause), Running, "pausing"),
+            (Act::Change(Action::Pause), Paused, "paused"),
+            (Act::Change(Action::Resume), Running, "running"),
+            (Act::Change(Action::Resume), Queued, "queued"),
+            (Act::Change(Action::Cancel), Running, "cancelling"),
+            (Act::Change(Action::Cancel), Queued, "cancelling"),
+            (Act::Change(Action::Cancel), Cancelled, "cancelled"),
+            (Act::Change(Action::Retry), Queued, "queued"),
+        ] {
+            assert_eq!(after(act, state), words, "{act:?}");
+        }
     }
 
     #[test]

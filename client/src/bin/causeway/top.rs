@@ -20,7 +20,6 @@ use std::time::Duration;
 use anyhow::bail;
 use causeway::client::Action;
 use causeway::v1::{ActionResponse, JobState, Selection};
-use causeway::words::Word;
 use causeway::{Client, Error, Exit};
 use crossterm::event::{Event, EventStream};
 use futures::{FutureExt as _, StreamExt as _};
@@ -30,6 +29,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::cli::Top;
 use crate::print::{Out, Unwritable};
+use crate::table;
 use feed::{Picture, Wanted, feed};
 use model::{Act, Effect, Model};
 pub use screen::Stopped;
@@ -192,16 +192,14 @@ fn outcome(answer: Result<ActionResponse, Error>, act: Act) -> Outcome {
         // The line is short, and the message has the id in full.
         return Err(fault.message.replace(&result.job_id, job));
     }
-    Ok(match (act, result.state()) {
-        (Act::Reprioritize(priority), _) => format!("{job}: priority {priority}"),
-        (Act::Change(Action::Pause), JobState::Running) => {
-            format!("{job}: pausing, what is done is kept")
+    let more = match (act, result.state()) {
+        (Act::Change(Action::Pause), JobState::Running) => ", what is done is kept",
+        (Act::Change(Action::Cancel), JobState::Running | JobState::Queued) => {
+            ", its upload is aborted"
         }
-        (Act::Change(Action::Cancel), JobState::Running) => {
-            format!("{job}: cancelling, its upload is aborted")
-        }
-        (Act::Change(_), state) => format!("{job}: {}", state.word().unwrap_or("done")),
-    })
+        (Act::Change(_) | Act::Reprioritize(_), _) => "",
+    };
+    Ok(format!("{job}: {}{more}", table::after(act, result.state())))
 }
 
 /// Ends the feed with the screen.
@@ -236,6 +234,8 @@ mod tests {
         assert_eq!(told(JobState::Paused, PAUSE), Ok("Q4T5V6W7: paused".into()));
         let soon = told(JobState::Running, PAUSE);
         assert_eq!(soon, Ok("Q4T5V6W7: pausing, what is done is kept".into()));
+        let aborted = told(JobState::Queued, Act::Change(Action::Cancel));
+        assert_eq!(aborted, Ok("Q4T5V6W7: cancelling, its upload is aborted".into()));
     }
 
     #[test]

@@ -159,11 +159,10 @@ pub fn under_way(job: &Job, newest: Stage) -> Stage {
 }
 
 fn stage(job: &Job, stage: Stage) -> &'static str {
-    match (job.state(), stage.word().or(job.stage().word())) {
-        (JobState::Running, _) if job.cancel_requested => "cancelling",
-        (JobState::Running, _) if job.pause_requested => "pausing",
-        (JobState::Running, Some(stage)) => stage,
-        (state, _) => state.word().unwrap_or("unknown"),
+    match (table::stopping(job), job.state(), stage.word().or(job.stage().word())) {
+        (Some(stop), _, _) => stop,
+        (None, JobState::Running, Some(stage)) => stage,
+        (None, state, _) => state.word().unwrap_or("unknown"),
     }
 }
 

@@ -10,6 +10,7 @@ use causeway::{Client, Exit, view};
 
 use crate::cli::{Cancel, Reprioritize, Select};
 use crate::print::{self, Out, Unwritable, plain};
+use crate::table::{self, Act};
 
 /// Jobs that are counted before a question: a page.
 const COUNTED_MAX: u32 = 1_000;
@@ -21,7 +22,7 @@ pub async fn act(
     select: &Select,
 ) -> anyhow::Result<Exit> {
     let answer = client.act(action, select.selection()).await?;
-    report(out, &answer)
+    report(out, &answer, Act::Change(action))
 }
 
 /// A filter that is wider than was thought cannot be undone: on a terminal, it is asked about.
@@ -98,11 +99,11 @@ pub async fn reprioritize(
     arguments: &Reprioritize,
 ) -> anyhow::Result<Exit> {
     let answer = client.reprioritize(arguments.select.selection(), arguments.priority).await?;
-    report(out, &answer)
+    report(out, &answer, Act::Reprioritize(arguments.priority))
 }
 
 /// One line a job; refusals decide the exit code.
-fn report(out: &mut Out, answer: &ActionResponse) -> anyhow::Result<Exit> {
+fn report(out: &mut Out, answer: &ActionResponse, act: Act) -> anyhow::Result<Exit> {
     for result in &answer.results {
         if out.is_json() {
             out.json(&view::ActionResult::from(result))?;
@@ -110,7 +111,7 @@ fn report(out: &mut Out, answer: &ActionResponse) -> anyhow::Result<Exit> {
         match &result.fault {
             Some(fault) => out.error(format_args!("{}: {}", result.job_id, fault.message)),
             None if out.is_json() => {}
-            None => out.line(phrase(result))?,
+            None => out.line(phrase(result, act))?,
         }
     }
     let listed = u64::try_from(answer.results.len()).unwrap_or(u64::MAX);
@@ -123,12 +124,8 @@ fn report(out: &mut Out, answer: &ActionResponse) -> anyhow::Result<Exit> {
     Ok(if exit == Exit::Done && answer.refused > 0 { Exit::Refused } else { exit })
 }
 
-fn phrase(result: &ActionResult) -> String {
-    let state = match result.state() {
-        JobState::Running => "running, stops soon",
-        state => state.word().unwrap_or("unknown"),
-    };
-    format!("{}  {state}", plain(&result.job_id))
+fn phrase(result: &ActionResult, act: Act) -> String {
+    format!("{}  {}", plain(&result.job_id), table::after(act, result.state()))
 }
 
 #[cfg(test)]

@@ -10,13 +10,13 @@ mod keys;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use causeway::client::Action;
 use causeway::v1::{Job, JobState};
 use jiff::Timestamp;
 
 use super::feed::{GROUPS, Parts, Picture, Wanted};
 use super::filter::Filter;
 use super::sort::Sort;
+pub use crate::table::Act;
 
 /// How long the outcome of a key stays in the status line.
 const NOTE_FOR: Duration = Duration::from_secs(8);
@@ -31,13 +31,6 @@ pub enum Effect {
     Ask,
     /// On the job of this id.
     Act(String, Act),
-}
-
-/// What is done to a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
-    Change(Action),
-    Reprioritize(i32),
 }
 
 /// What the keys mean now.

@@ -1,5 +1,6 @@
 //! Keys and answers, and what they make of the model.
 
+use causeway::client::Action;
 use causeway::v1::{RemoteStatus, StateCount, StatusResponse};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 

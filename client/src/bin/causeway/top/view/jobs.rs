@@ -1,7 +1,6 @@
 //! The list of jobs, the chosen one in the middle of what fits.
 
-use causeway::v1::{Job, JobState, WaitReason};
-use causeway::words::Word;
+use causeway::v1::{Job, JobState};
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
@@ -196,18 +195,7 @@ fn state(job: &Job, width: usize, theme: Theme) -> String {
     if width > 20 {
         return pad(&table::state(job), width, theme);
     }
-    let text = match (job.state(), job.wait_reason()) {
-        (JobState::Running, _) if job.cancel_requested => "cancelling",
-        (JobState::Running, _) if job.pause_requested => "pausing",
-        (JobState::Running, WaitReason::Rate) => "waits: rate",
-        (JobState::Running, WaitReason::Quota) => "waits: quota",
-        (JobState::Running, WaitReason::Credentials) => "waits: keys",
-        (JobState::Running, WaitReason::Retry) => "waits: retry",
-        (JobState::Running, WaitReason::Schedule) => "waits: hours",
-        (JobState::Running, WaitReason::Unspecified) => job.stage().word().unwrap_or("running"),
-        (state, _) => state.word().unwrap_or("unknown"),
-    };
-    pad(text, width, theme)
+    pad(table::short_state(job), width, theme)
 }
 
 /// EC2's percent while it is EC2's turn, else bytes.
