@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use causeway::units::{format_duration, format_rate, format_size};
 use causeway::v1::{
-    ImageProgress, Job, Plan, SubmitPrefixRequest, SubmitRequest, SubmitResponse, WatchRequest,
+    ImageProgress, Job, JobState, Plan, SubmitPrefixRequest, SubmitRequest, SubmitResponse,
+    WatchRequest,
 };
 use causeway::words::Word;
 use causeway::{Client, Error, Exit, view};
@@ -96,19 +97,23 @@ async fn wait(client: &Client, out: &mut Out, job: &Job, existed: bool) -> anyho
     Ok(tally.exit())
 }
 
-/// `01K… succeeded: 8.00 GiB in 12s (683 MiB/s), blake3 …, verified by s3-checksum`
+/// `01K… succeeded: 8.00 GiB in 12s (683 MiB/s), blake3 …, verified by s3-checksum`, or
+/// `01K… failed: 164 MiB of 8.00 GiB: s3:GetObject on b/k: the source changed`
 pub fn ending(job: &Job) -> String {
     let mut line = format!("{} {}", plain(&job.id), job.state().word().unwrap_or("unknown"));
     let elapsed = table::between(job.started_at.as_ref(), job.finished_at.as_ref());
     if let Some(image) = &job.image {
         line.push_str(&image_ending(job, image, elapsed));
     } else if let Some(bytes) = job.bytes_total {
-        line.push_str(&format!(": {}", format_size(bytes)));
-        if let Some(elapsed) = elapsed.filter(|elapsed| !elapsed.is_zero()) {
-            let rate = u128::from(bytes) * 1_000_000 / elapsed.as_micros().max(1);
-            let rate = format_rate(u64::try_from(rate).unwrap_or(u64::MAX));
-            line.push_str(&format!(" in {} ({rate})", format_duration(elapsed)));
-        }
+        line.push_str(": ");
+        line.push_str(&match job.state() {
+            JobState::Succeeded => moved(job, bytes, elapsed),
+            _ => format!("{} of {}", format_size(job.bytes_done), format_size(bytes)),
+        });
+    }
+    if let (JobState::Failed, Some(failure)) = (job.state(), &job.failure) {
+        line.push_str(": ");
+        line.push_str(&plain(&failure.message));
     }
     if let Some(receipt) = job.receipt.as_ref().filter(|receipt| !receipt.blake3.is_empty()) {
         line.push_str(&plain(&format!(
@@ -117,6 +122,23 @@ pub fn ending(job: &Job) -> String {
         )));
     }
     line
+}
+
+/// `8.00 GiB in 12s (683 MiB/s)`. The rate is that of bytes that were sent: parts may have been there before.
+fn moved(job: &Job, bytes: u64, elapsed: Option<Duration>) -> String {
+    let receipt = job.receipt.as_ref();
+    let sent = receipt.map_or(0, |receipt| receipt.bytes_sent).max(job.bytes_sent);
+    let size = format_size(bytes);
+    // What was read has a digest: an empty object, or one whose parts were there, was.
+    if sent == 0 && receipt.is_none_or(|receipt| receipt.blake3.is_empty()) {
+        return format!("{size} already there, nothing sent");
+    }
+    let Some(elapsed) = elapsed.filter(|elapsed| !elapsed.is_zero()) else { return size };
+    let line = format!("{size} in {}", format_duration(elapsed));
+    match u128::from(sent.min(bytes)) * 1_000_000 / elapsed.as_micros().max(1) {
+        0 => line,
+        rate => format!("{line} ({})", format_rate(u64::try_from(rate).unwrap_or(u64::MAX))),
+    }
 }
 
 /// `: com:ami-1 -> gov:ami-9 in 1h 02m, alias /golden/web, 2 differences`
@@ -166,10 +188,67 @@ pub fn print_plan(out: &mut Out, plan: &Plan) -> anyhow::Result<Exit> {
 
 #[cfg(test)]
 mod tests {
-    use causeway::v1::{Alias, Difference, Fidelity, ImageRef, JobState, MigrateSpec, Receipt};
+    use causeway::v1::{Alias, Difference, Failure, Fidelity, ImageRef, MigrateSpec, Receipt};
     use prost_types::Timestamp;
 
     use super::*;
+
+    /// 8 GiB that took two seconds.
+    fn transfer(state: JobState, sent: u64, blake3: &str) -> Job {
+        let receipt = Receipt {
+            blake3: blake3.into(),
+            verified_by: "s3-checksum".into(),
+            bytes_sent: sent,
+            ..Default::default()
+        };
+        Job {
+            id: "01J".into(),
+            state: state.into(),
+            started_at: Some(Timestamp { seconds: 0, nanos: 0 }),
+            finished_at: Some(Timestamp { seconds: 2, nanos: 0 }),
+            bytes_total: Some(8 << 30),
+            bytes_done: 8 << 30,
+            bytes_sent: sent,
+            receipt: Some(receipt).filter(|_| state == JobState::Succeeded),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_bytes_that_were_sent() {
+        let succeeded = |sent, blake3| ending(&transfer(JobState::Succeeded, sent, blake3));
+        let proof = ", blake3 af13, verified by s3-checksum";
+        assert_eq!(
+            succeeded(9 << 30, "af13"),
+            format!("01J succeeded: 8.00 GiB in 2s (4.00 GiB/s){proof}"),
+            "what was sent twice is not carried faster"
+        );
+        assert_eq!(
+            succeeded(2 << 30, "af13"),
+            format!("01J succeeded: 8.00 GiB in 2s (1.00 GiB/s){proof}"),
+            "the rest was there before"
+        );
+        assert_eq!(succeeded(0, ""), "01J succeeded: 8.00 GiB already there, nothing sent");
+        let empty = Job { bytes_total: Some(0), ..transfer(JobState::Succeeded, 0, "af13") };
+        assert_eq!(ending(&empty), format!("01J succeeded: 0 B in 2s{proof}"));
+    }
+
+    /// The whole size at a rate that never was stood behind `failed`.
+    #[test]
+    fn a_job_that_failed_says_how_far_it_came_and_why() {
+        let failure = Failure { message: "the source\nchanged".into(), ..Default::default() };
+        let mut job = Job {
+            bytes_done: 164 << 20,
+            failure: Some(failure),
+            ..transfer(JobState::Failed, 164 << 20, "")
+        };
+        let expected = "01J failed: 164 MiB of 8.00 GiB: the source\\u{a}changed";
+        assert_eq!(ending(&job), expected);
+        job.state = JobState::Cancelled.into();
+        assert_eq!(ending(&job), "01J cancelled: 164 MiB of 8.00 GiB");
+        (job.state, job.bytes_total) = (JobState::Failed.into(), None);
+        assert_eq!(ending(&job), "01J failed: the source\\u{a}changed");
+    }
 
     #[test]
     fn the_end_of_a_migration_names_the_new_image_and_what_is_other() {
