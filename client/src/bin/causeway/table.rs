@@ -1,5 +1,7 @@
 //! Tables and phrases for people.
 
+pub mod fit;
+
 use std::time::Duration;
 
 use causeway::client::Action;
@@ -7,7 +9,7 @@ use causeway::units::{format_age, format_duration, format_size};
 use causeway::v1::{Job, JobState, WaitReason};
 use causeway::view::jiff_time;
 use causeway::words::{Word, is_ended};
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use prost_types::Timestamp;
 
 use crate::ends;
@@ -27,15 +29,29 @@ pub fn new(headings: &[&str]) -> Table {
     table.load_style(presets::NOTHING);
     // Whether a cell has a colour is decided where it is made.
     table.enforce_styling();
-    // Some terminals, as of a container or a serial line, say that they have no columns: fitted into those, a
-    // cell would be one character a line.
-    if table.is_tty() && table.width().is_some_and(|width| width > 0) {
+    if width().is_some() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     if !headings.is_empty() {
         table.set_header(headings.iter().map(Cell::new));
     }
     table
+}
+
+/// The columns of the terminal that stdout is; `None` of a pipe. Some terminals, as of a container or a serial line,
+/// say that they have no columns: fitted into those, a cell would be one character a line.
+pub fn width() -> Option<usize> {
+    Table::new().width().filter(|width| *width > 0).map(usize::from)
+}
+
+/// Takes the rows as they are: the cells of these columns are not wrapped, whatever the terminal's width. Half an id
+/// is no id.
+pub fn keep_whole(table: &mut Table, columns: impl IntoIterator<Item = usize>) {
+    for at in columns {
+        if let Some(column) = table.column_mut(at) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
 }
 
 /// The table as text, without the padding that `NOTHING` leaves at both ends of a line.
@@ -53,10 +69,10 @@ pub fn cell(text: &str) -> Cell {
     Cell::new(plain(text))
 }
 
-/// A cell with the state of a job, in its colour.
-pub fn state_cell(job: &Job, colour: bool) -> Cell {
-    let cell = Cell::new(state(job));
-    match (colour, job.state()) {
+/// A cell about the state of a job, in its colour.
+pub fn state_cell(words: &str, state: JobState, colour: bool) -> Cell {
+    let cell = cell(words);
+    match (colour, state) {
         (true, JobState::Running) => cell.fg(Color::Cyan),
         (true, JobState::Paused) => cell.fg(Color::Yellow),
         (true, JobState::Succeeded) => cell.fg(Color::Green),

@@ -103,7 +103,10 @@ pub const JOBS: &str = "\
 Examples:
   causeway jobs
   causeway jobs --state failed --state cancelled --label batch=7
-  causeway jobs --limit 0 --output json | jq -r .job_id";
+  causeway jobs --limit 0 --output json | jq -r .job_id
+
+On a terminal a job is one line: where that is narrow, addresses are shortened and columns left
+out. A pipe gets all of it.";
 
 pub const SHOW: &str = "\
 Examples:

@@ -109,6 +109,7 @@ fn choice(images: &[ImageRef]) -> String {
             table::cell(created.as_deref().unwrap_or("-")),
         ]);
     }
+    table::keep_whole(&mut table, [0, 1]);
     table::text(&table)
 }
 

@@ -5,6 +5,8 @@
 use causeway::v1::JobState;
 use ratatui::style::{Color, Modifier, Style};
 
+use crate::table::fit;
+
 /// How things look.
 #[derive(Clone, Copy, Debug)]
 pub struct Theme {
@@ -28,11 +30,7 @@ pub enum Cell {
 impl Theme {
     /// As the environment says. `colour` is what the arguments and the terminal allow.
     pub fn new(colour: bool) -> Self {
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-            .into_iter()
-            .filter_map(|name| std::env::var(name).ok())
-            .find(|value| !value.is_empty());
-        Self { colour, unicode: locale.is_some_and(|locale| is_utf8(&locale)) }
+        Self { colour, unicode: fit::has_utf8() }
     }
 
     fn coloured(self, colour: Color) -> Style {
@@ -112,7 +110,7 @@ impl Theme {
     }
 
     pub fn ellipsis(self) -> &'static str {
-        if self.unicode { "\u{2026}" } else { "..." }
+        fit::ellipsis(self.unicode)
     }
 
     /// A bar of so many cells, filled by `done` of `total`.
@@ -123,11 +121,6 @@ impl Theme {
         let (on, off) = if self.unicode { ("\u{2588}", "\u{2591}") } else { ("#", "-") };
         format!("{}{}", on.repeat(full), off.repeat(width - full))
     }
-}
-
-fn is_utf8(locale: &str) -> bool {
-    let locale = locale.to_ascii_lowercase();
-    locale.ends_with("utf-8") || locale.ends_with("utf8")
 }
 
 #[cfg(test)]
@@ -151,11 +144,5 @@ mod tests {
         {
             assert_eq!(style.fg, None);
         }
-    }
-
-    #[test]
-    fn the_locale_decides_the_glyphs() {
-        assert!(is_utf8("C.UTF-8") && is_utf8("de_DE.utf8"));
-        assert!(!is_utf8("C") && !is_utf8("en_US.ISO-8859-1"));
     }
 }

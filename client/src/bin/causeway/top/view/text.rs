@@ -1,43 +1,23 @@
 //! Words that fit: elided, compact, and harmless.
 
 use causeway::units::format_size;
-use ratatui::text::Span;
 
 use super::super::theme::Theme;
 use crate::print::plain;
+pub use crate::table::fit::columns;
+use crate::table::fit::{without_end, without_middle};
 
 /// Characters of an id that tell jobs apart: the first ones are the time, which many share.
 const SHORT_ID: usize = 8;
 
-/// Columns that the text takes.
-pub fn columns(text: &str) -> usize {
-    Span::raw(text).width()
-}
-
 /// The text in at most so many columns, without its end.
 pub fn elide(text: &str, width: usize, theme: Theme) -> String {
-    let text = plain(text);
-    if columns(&text) <= width {
-        return text;
-    }
-    let mark = theme.ellipsis();
-    match width.checked_sub(columns(mark)) {
-        Some(room) => format!("{}{mark}", head(&text, room)),
-        None => head(&text, width).to_owned(),
-    }
+    without_end(plain(text), width, theme.ellipsis())
 }
 
 /// The same without its middle: of a key, both ends tell.
 pub fn elide_middle(text: &str, width: usize, theme: Theme) -> String {
-    let text = plain(text);
-    if columns(&text) <= width {
-        return text;
-    }
-    let mark = theme.ellipsis();
-    match width.checked_sub(columns(mark)) {
-        Some(room) => format!("{}{mark}{}", head(&text, room / 2), tail(&text, room - room / 2)),
-        None => head(&text, width).to_owned(),
-    }
+    without_middle(plain(text), width, theme.ellipsis())
 }
 
 /// Exactly so many columns, elided or filled up with blanks.
@@ -51,20 +31,6 @@ pub fn pad(text: &str, width: usize, theme: Theme) -> String {
 pub fn pad_left(text: &str, width: usize, theme: Theme) -> String {
     let text = elide(text, width, theme);
     format!("{}{text}", " ".repeat(width.saturating_sub(columns(&text))))
-}
-
-/// The most of the text's beginning that takes at most so many columns.
-fn head(text: &str, width: usize) -> &str {
-    let ends = text.char_indices().map(|(at, character)| at + character.len_utf8());
-    let fits = ends.take_while(|end| columns(&text[..*end]) <= width);
-    &text[..fits.last().unwrap_or(0)]
-}
-
-/// The same of its end.
-fn tail(text: &str, width: usize) -> &str {
-    let begins = text.char_indices().rev().map(|(at, _)| at);
-    let fits = begins.take_while(|begin| columns(&text[*begin..]) <= width);
-    &text[fits.last().unwrap_or(text.len())..]
 }
 
 /// The end of an id.

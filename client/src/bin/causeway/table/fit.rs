@@ -1,0 +1,84 @@
+//! Text in so many columns of a terminal.
+
+use ratatui::text::Span;
+
+/// What stands for what is left out, where the locale is UTF-8 and elsewhere.
+pub fn ellipsis(is_utf8: bool) -> &'static str {
+    if is_utf8 { "\u{2026}" } else { "..." }
+}
+
+/// Whether the environment says that the terminal takes UTF-8.
+pub fn has_utf8() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|value| !value.is_empty());
+    locale.is_some_and(|locale| is_utf8(&locale))
+}
+
+fn is_utf8(locale: &str) -> bool {
+    let locale = locale.to_ascii_lowercase();
+    locale.ends_with("utf-8") || locale.ends_with("utf8")
+}
+
+/// Columns that the text takes.
+pub fn columns(text: &str) -> usize {
+    Span::raw(text).width()
+}
+
+/// The text in at most so many columns, the mark in the place of its end.
+pub fn without_end(text: String, width: usize, mark: &str) -> String {
+    if columns(&text) <= width {
+        return text;
+    }
+    match width.checked_sub(columns(mark)) {
+        Some(room) => format!("{}{mark}", head(&text, room)),
+        None => head(&text, width).to_owned(),
+    }
+}
+
+/// The same without its middle: of a key, both ends tell.
+pub fn without_middle(text: String, width: usize, mark: &str) -> String {
+    if columns(&text) <= width {
+        return text;
+    }
+    match width.checked_sub(columns(mark)) {
+        Some(room) => format!("{}{mark}{}", head(&text, room / 2), tail(&text, room - room / 2)),
+        None => head(&text, width).to_owned(),
+    }
+}
+
+/// The most of the text's beginning that takes at most so many columns.
+fn head(text: &str, width: usize) -> &str {
+    let ends = text.char_indices().map(|(at, character)| at + character.len_utf8());
+    let fits = ends.take_while(|end| columns(&text[..*end]) <= width);
+    &text[..fits.last().unwrap_or(0)]
+}
+
+/// The same of its end.
+fn tail(text: &str, width: usize) -> &str {
+    let begins = text.char_indices().rev().map(|(at, _)| at);
+    let fits = begins.take_while(|begin| columns(&text[*begin..]) <= width);
+    &text[fits.last().unwrap_or(text.len())..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locale_decides_the_mark() {
+        assert!(is_utf8("C.UTF-8") && is_utf8("de_DE.utf8"));
+        assert!(!is_utf8("C") && !is_utf8("en_US.ISO-8859-1"));
+    }
+
+    #[test]
+    fn both_ends_of_a_long_key_stay() {
+        let key = "com:images/ami-0abc.bin";
+        let fitted = |width, is_utf8| without_middle(key.to_owned(), width, ellipsis(is_utf8));
+        assert_eq!(fitted(13, true), "com:im\u{2026}bc.bin");
+        assert_eq!(fitted(13, false), "com:i...c.bin");
+        assert_eq!(fitted(23, false), key);
+        assert_eq!(fitted(2, false), "co");
+    }
+}
