@@ -179,7 +179,7 @@ pub struct RemoteStatus {
     /// The identity's ARN; `None` where STS was not asked.
     pub arn: Option<String>,
     pub endpoint: String,
-    /// `None` where the credentials do not expire.
+    /// `None` where the credentials do not expire, or were not asked for yet.
     pub credentials_expire_at: Option<Timestamp>,
     /// Over the last seconds.
     pub read_rate: Bandwidth,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use causeway::units::{format_duration, format_rate, format_size};
-use causeway::v1::{RemoteLimits, SetLimitsRequest, StatusResponse};
+use causeway::v1::{RemoteLimits, RemoteStatus, SetLimitsRequest, StatusResponse};
 use causeway::words::Word;
 use causeway::{Client, Exit, view};
 
@@ -97,13 +97,12 @@ fn remotes(status: &StatusResponse) -> String {
         "IDENTITY",
     ]);
     for remote in &status.remotes {
-        let expiry = remote.credentials_expire_at.as_ref().map(table::expiry);
         table.add_row([
             table::cell(&remote.remote),
             table::cell(&remote.partition),
             table::cell(&remote.region),
             table::cell(table::or_dash(&remote.account)),
-            table::cell(expiry.as_deref().unwrap_or("do not expire")),
+            table::cell(&expiry(remote)),
             table::cell(&format_rate(remote.read_rate)),
             table::cell(&format_rate(remote.write_rate)),
             table::cell(&format!("{} r, {} w", remote.read_concurrency, remote.write_concurrency)),
@@ -111,6 +110,14 @@ fn remotes(status: &StatusResponse) -> String {
         ]);
     }
     table::text(&table)
+}
+
+fn expiry(remote: &RemoteStatus) -> String {
+    match &remote.credentials_expire_at {
+        Some(at) => table::expiry(at),
+        // They never do, or nobody has asked for them yet.
+        None => "no expiry known".to_owned(),
+    }
 }
 
 pub async fn limits(client: &Client, out: &mut Out, arguments: &Limits) -> anyhow::Result<Exit> {
@@ -193,4 +200,15 @@ pub async fn drain(client: &Client, out: &mut Out, undo: bool) -> anyhow::Result
 
 fn unlimited() -> String {
     "unlimited".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a remote that had not been asked yet it said that its keys never expire.
+    #[test]
+    fn an_end_of_credentials_that_is_not_known_is_not_made_up() {
+        assert_eq!(expiry(&RemoteStatus::default()), "no expiry known");
+    }
 }
