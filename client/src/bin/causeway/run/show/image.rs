@@ -28,6 +28,7 @@ pub fn describe_spec(page: &mut Page, job: &Job) {
 fn describe_store(page: &mut Page, spec: &StoreSpec) {
     page.row("image", &spec.image);
     page.row("target", &spec.target);
+    page.known("via", Some(&spec.via).filter(|via| !via.is_empty()));
     page.known("storage class", spec.storage_class.as_ref());
     page.known("object tags", pairs(&spec.tags));
     page.known(
@@ -271,6 +272,24 @@ mod tests {
             assert!(text.lines().any(|shown| shown == line), "`{line}` in {text}");
         }
         assert!(!text.contains("\ndone "), "nothing is carried yet: {text}");
+    }
+
+    #[test]
+    fn a_store_shows_the_bucket_that_ec2_writes_to_first() {
+        let spec = StoreSpec {
+            image: "com:ami-1".into(),
+            target: "com:archive/2026/".into(),
+            via: "landing".into(),
+            ..Default::default()
+        };
+        let mut job = Job { kind: JobKind::Store.into(), store: Some(spec), ..Default::default() };
+        let text = describe(&job, &[]);
+        assert!(
+            text.contains("\ntarget        com:archive/2026/\nvia           landing\n"),
+            "{text}"
+        );
+        job.store.get_or_insert_default().via.clear();
+        assert!(!describe(&job, &[]).contains("\nvia "), "none was given");
     }
 
     #[test]
