@@ -5,7 +5,7 @@
 //!   was under way is still finished, and lists and watches end by asking [`Out::is_closed`]. Any other
 //!   reason why stdout cannot be written is [`Unwritable`].
 //! - What the daemon passes on (keys, reasons) cannot steer the terminal: [`plain`] takes control
-//!   characters out.
+//!   characters out, of a note whoever writes it.
 
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -107,9 +107,9 @@ fn is_drawing(term: Option<&OsStr>) -> bool {
     term.is_some_and(|term| term != "dumb" && !term.is_empty())
 }
 
-/// A line on stderr. A closed stderr has nobody to tell.
+/// A line on stderr, or several. A closed stderr has nobody to tell.
 pub fn note(text: impl Display) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", plain_lines(&text.to_string()));
 }
 
 /// A line on stderr that says what went wrong.
@@ -118,7 +118,7 @@ pub fn error(text: impl Display, colour: bool) {
         true => "\x1b[1;31merror:\x1b[0m",
         false => "error:",
     };
-    note(format_args!("{label} {}", plain(&text.to_string())));
+    let _ = writeln!(io::stderr(), "{label} {}", plain(&text.to_string()));
 }
 
 /// Text with control characters and changes of writing direction made visible.
@@ -133,6 +133,11 @@ pub fn plain(text: &str) -> String {
         }
     }
     plain
+}
+
+/// The same of each line of a text that has several.
+fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -153,5 +158,9 @@ mod tests {
     fn escape_sequences_are_shown_not_obeyed() {
         assert_eq!(plain("a\x1b[2Jb\u{202e}c\n"), "a\\u{1b}[2Jb\\u{202e}c\\u{a}");
         assert_eq!(plain("ключ/鍵 1.bin"), "ключ/鍵 1.bin");
+        assert_eq!(
+            plain_lines("#  IMAGE\n1  \x1b[2Jami-1\r"),
+            "#  IMAGE\n1  \\u{1b}[2Jami-1\\u{d}"
+        );
     }
 }

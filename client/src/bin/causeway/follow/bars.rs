@@ -7,6 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::rows::{self, Look, Row};
 use super::tracker::Tracker;
+use crate::print::plain;
 
 /// More rows than this would scroll.
 const ROWS_MAX: usize = 12;
@@ -37,7 +38,7 @@ impl Bars {
     /// A line that stays, above the bars.
     pub fn say(&self, text: &str) {
         // The terminal is gone when this fails; there is nobody to tell.
-        let _ = self.screen.println(text);
+        let _ = self.screen.println(plain(text));
     }
 
     /// Brings the screen up to date.

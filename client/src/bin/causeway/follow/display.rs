@@ -9,7 +9,7 @@ use causeway::watch::Event;
 use super::bars::Bars;
 use super::lines::Lines;
 use super::tracker::Tracker;
-use crate::print::{Out, can_draw};
+use crate::print::{self, Out, can_draw, plain};
 
 /// More jobs than this are drawn at ticks alone.
 const DRAWN_AT_ONCE_MAX: usize = 64;
@@ -56,7 +56,7 @@ impl Progress {
     fn say(&self, text: &str) {
         match &self.form {
             Form::Bars(bars) => bars.say(text),
-            Form::Lines(_) => crate::print::note(text),
+            Form::Lines(_) => print::note(plain(text)),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::figures::{self, Figures};
 use super::stages::Stages;
 use super::tracker::{Tracked, Tracker};
 use crate::ends;
-use crate::print;
+use crate::print::{self, plain};
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -85,7 +85,7 @@ impl Lines {
         }
         let name = figures::name(&tracked.job);
         let percent = figures.percent();
-        let words = [tracked.job.id.clone(), name, figures.amount(), percent, figures.pace()];
+        let words = [plain(&tracked.job.id), name, figures.amount(), percent, figures.pace()];
         let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
         let line = words.join("  ");
         if said.is_some_and(|said| said.line == line) {
@@ -121,6 +121,18 @@ mod tests {
         tracker.apply(&Event::Job(Box::new(job)));
         tracker.apply(&Event::Progress(Box::new(progress)));
         tracker
+    }
+
+    #[test]
+    fn an_id_does_not_steer_the_terminal() {
+        let mut tracker = Tracker::new(&[]);
+        let state = JobState::Queued.into();
+        let job = Job { id: "01J\x1b[2J\n".into(), state, ..Default::default() };
+        let id = job.id.clone();
+        tracker.apply(&Event::Job(Box::new(job)));
+        let tracked = tracker.get(&id).expect("tracked");
+        let line = Lines::new().line(tracked, Instant::now()).expect("the first");
+        assert!(line.starts_with("01J\\u{1b}[2J\\u{a}  "), "{line}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::figures::{self, Figures};
 use super::rows::{took, word};
 use super::tracker::Tracked;
 use crate::ends;
+use crate::print::plain;
 
 /// A wait that comes and goes is told at most so often.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -85,7 +86,7 @@ impl Stages {
 }
 
 fn line(job: &Job, news: &str) -> String {
-    format!("{}  {}  {news}", job.id, figures::name(job))
+    format!("{}  {}  {news}", plain(&job.id), figures::name(job))
 }
 
 #[cfg(test)]
@@ -163,6 +164,12 @@ mod tests {
         let lines = stages.ended(&job(JobState::Succeeded, 3));
         let lines: Vec<String> = lines.iter().map(|line| bare(line)).collect();
         assert_eq!(lines, ["transferring done in 1m 00s", "restoring done in 1m 00s"]);
+    }
+
+    #[test]
+    fn an_id_does_not_steer_the_terminal() {
+        let job = Job { id: "01J\x1b[2J\n".into(), ..job(JobState::Running, 0) };
+        assert_eq!(line(&job, "storing begins"), "01J\\u{1b}[2J\\u{a}  com:ami-1  storing begins");
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub async fn jobs(client: &Client, out: &mut Out, arguments: &Jobs) -> anyhow::R
         print::note("no jobs");
     }
     if !page_token.is_empty() && !out.is_closed() {
-        print::note(format_args!("more follow: --page-token {page_token}"));
+        print::note(format_args!("more follow: --page-token {}", plain(&page_token)));
     }
     Ok(Exit::Done)
 }

@@ -76,7 +76,7 @@ fn policies(out: &mut Out, policies: &[Policy]) -> anyhow::Result<Exit> {
             continue;
         }
         if policies.len() > 1 {
-            print::note(format_args!("{} {}:", policy.side, print::plain(&policy.remote)));
+            print::note(print::plain(&format!("{} {}:", policy.side, policy.remote)));
         }
         out.line(serde_json::to_string_pretty(&document.policy)?)?;
     }
