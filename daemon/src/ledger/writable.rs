@@ -1,10 +1,13 @@
 //! Whether work can be taken: asked of the disk at most once a second.
 //!
 //! The check syncs a file: too much for every one of ten thousand submissions, and the answer does not
-//! change that fast.
+//! change that fast. Who asks while it is under way waits for its answer: a disk that is slow, or hangs, is
+//! not asked more often for that.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
 
 use super::{Error, Ledger, Space, space};
 
@@ -14,9 +17,32 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 type Answer = Result<(), Arc<Error>>;
 
-/// The last answer, and when it was given.
-#[derive(Debug, Default)]
-pub(super) struct Writable(Mutex<Option<(Instant, Answer)>>);
+#[derive(Debug)]
+pub(super) struct Writable {
+    /// The last answer, and when it was given.
+    last: Mutex<Option<(Instant, Answer)>>,
+    /// For one check at a time.
+    turn: Arc<Semaphore>,
+}
+
+impl Default for Writable {
+    fn default() -> Self {
+        Self { last: Mutex::default(), turn: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+impl Writable {
+    /// The last answer, while it is good.
+    fn known(&self) -> Option<Answer> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(at, _)| at.elapsed() < GOOD_FOR).map(|(_, answer)| answer.clone())
+    }
+
+    fn note(&self, answer: &Answer) {
+        let last = Some((Instant::now(), answer.clone()));
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
+    }
+}
 
 impl Ledger {
     /// Whether work can be taken, as it was within the last second: the ledger has not failed, there is
@@ -25,21 +51,25 @@ impl Ledger {
     /// # Errors
     /// The reason why not.
     pub async fn writable(&self) -> Answer {
-        let cache = &self.inner.writable.0;
-        let known = cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((at, answer)) = known
-            && at.elapsed() < GOOD_FOR
-        {
+        let writable = &self.inner.writable;
+        if let Some(answer) = writable.known() {
+            return answer;
+        }
+        // It is fair, and never closed.
+        let turn = Arc::clone(&writable.turn).acquire_owned().await;
+        if let Some(answer) = writable.known() {
             return answer;
         }
         let ledger = self.clone();
-        let checked = tokio::task::spawn_blocking(move || ledger.check_writable()).await;
-        let answer = checked
-            .unwrap_or_else(|_| Err(Error::broken("a panic while the disk was tried")))
-            .map_err(Arc::new);
-        *cache.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((Instant::now(), answer.clone()));
-        answer
+        let checked = tokio::task::spawn_blocking(move || {
+            // Here, so that it is held, and the answer kept, also where whoever asked has gone.
+            let _turn = turn;
+            let answer = ledger.check_writable().map_err(Arc::new);
+            ledger.inner.writable.note(&answer);
+            answer
+        });
+        let panicked = |_| Err(Arc::new(Error::broken("a panic while the disk was tried")));
+        checked.await.unwrap_or_else(panicked)
     }
 
     /// The room where the ledger is, and whether it suffices for new work in a ledger that has not failed.

@@ -152,6 +152,19 @@ async fn a_directory_that_takes_no_write_is_refused() {
     assert!(matches!(error, Error::NotWritable { .. }), "{error:?}");
 }
 
+/// A disk that is slow is not made slower by everybody who asks for it.
+#[tokio::test]
+async fn who_asks_while_the_disk_is_tried_shares_the_answer() {
+    let dir = dir();
+    let ledger = open(dir.path());
+    std::fs::remove_file(dir.path().join(".writable")).expect("it was written");
+    std::fs::create_dir(dir.path().join(".writable")).expect("in its way");
+    let answers = futures::future::join_all((0..8).map(|_| ledger.writable())).await;
+    let answers = answers.into_iter().map(|answer| answer.expect_err("a directory in its way"));
+    let answers: Vec<_> = answers.collect();
+    assert!(answers.iter().all(|answer| Arc::ptr_eq(answer, &answers[0])), "it was tried once");
+}
+
 #[tokio::test]
 async fn a_garbled_database_is_an_error_and_not_a_panic() {
     let dir = dir();
