@@ -4,18 +4,23 @@
 //! seconds: by itself it would put every connection of a transfer on one front end of S3.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use rand::seq::SliceRandom as _;
+use tokio::time::{Instant, timeout};
 
 /// S3's own answers live 5 seconds: no longer, or addresses that were withdrawn are dialed.
 const FRESH: Duration = Duration::from_secs(5);
-/// How long an answer may stand in where the name server fails.
+/// How long an answer may stand in where the name server fails, or is silent.
 const STALE: Duration = Duration::from_secs(300);
+/// How long the name server is waited for where an older answer can stand in. The system waits for 10 s and
+/// more, in which whoever dials has given up.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Names remembered. A remote uses a handful: one a bucket, one a service.
 const NAMES_MAX: usize = 64;
 
@@ -37,16 +42,27 @@ impl Spread {
     /// # Errors
     /// Where the name does not resolve now and was not known before.
     pub async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        self.lookup_by(name, resolve(name)).await
+    }
+
+    /// As [`Spread::lookup`]; `resolving` asks the name server, once it is polled.
+    async fn lookup_by(
+        &self,
+        name: &str,
+        resolving: impl Future<Output = io::Result<Vec<IpAddr>>>,
+    ) -> io::Result<Vec<IpAddr>> {
         if let Some(addresses) = self.remembered(name, FRESH) {
             return Ok(shuffled(addresses));
         }
-        match resolve(name).await {
-            Ok(addresses) => {
-                self.remember(name, &addresses);
-                Ok(shuffled(addresses))
-            }
-            Err(error) => self.remembered(name, STALE).map(shuffled).ok_or(error),
-        }
+        let addresses = match self.remembered(name, STALE) {
+            None => resolving.await?,
+            Some(stale) => match timeout(PATIENCE, resolving).await {
+                Ok(Ok(addresses)) => addresses,
+                Ok(Err(_)) | Err(_) => return Ok(shuffled(stale)),
+            },
+        };
+        self.remember(name, &addresses);
+        Ok(shuffled(addresses))
     }
 
     fn remembered(&self, name: &str, at_most: Duration) -> Option<Vec<IpAddr>> {
@@ -107,6 +123,33 @@ mod tests {
             firsts.insert(answer[0]);
         }
         assert_eq!(firsts.len(), 8);
+    }
+
+    /// Who dials waits for 10 s, and a system's resolver for as long for a server that says nothing.
+    #[tokio::test(start_paused = true)]
+    async fn an_older_answer_stands_in_for_a_name_server_that_fails_or_is_silent() {
+        let spread = Spread::default();
+        let (old, new) = ([IpAddr::from([192, 0, 2, 1])], [IpAddr::from([192, 0, 2, 2])]);
+        spread.remember("s3.test", &old);
+        tokio::time::advance(FRESH).await;
+        let began = Instant::now();
+        let silent = std::future::pending();
+        let found = spread.lookup_by("s3.test", silent).await.expect("an older answer");
+        assert_eq!(found, old);
+        assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
+
+        let failed = || std::future::ready(Err(io::Error::other("SERVFAIL")));
+        let found = spread.lookup_by("s3.test", failed()).await.expect("an older answer");
+        assert_eq!(found, old);
+
+        let answers = async {
+            tokio::time::sleep(PATIENCE / 2).await;
+            io::Result::Ok(new.to_vec())
+        };
+        let found = spread.lookup_by("s3.test", answers).await.expect("in time");
+        assert_eq!(found, new);
+        tokio::time::advance(STALE).await;
+        spread.lookup_by("s3.test", failed()).await.expect_err("too old by now");
     }
 
     #[test]
