@@ -137,6 +137,11 @@ impl Guard {
         lock(&self.roles_in_force).clone().cancelled_owned()
     }
 
+    /// Whether there is TLS.
+    pub(super) fn shakes_hands(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// What the next handshake is made with, and what ends the connection; `None` without TLS.
     pub(super) fn tls(&self) -> Option<(Arc<rustls::ServerConfig>, CancellationToken)> {
         let tls = lock(self.tls.as_ref()?);

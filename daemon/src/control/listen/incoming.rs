@@ -5,12 +5,13 @@
 //! that the end of accepting is the end of listening too.
 //!
 //! # Invariants
-//! - A handshake holds up nobody else's while there are fewer than their bound, and ends within its time.
+//! - A handshake holds up nobody else's while there are fewer than their bound, and ends within its time. No
+//!   address takes all of them.
 //! - Who has no role takes none of the places of those who have. Who finds no place holds up nobody.
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,15 +23,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::Guard;
 use super::connection::{Connection, Wire};
+use super::places::{Place, Places};
 use super::socket;
 use crate::control::access::{NAMELESS, Who, Whom, read_certificate};
 
 const PAUSE: Duration = Duration::from_millis(100);
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Of which one address has half at most.
 const HANDSHAKES_MAX: usize = 256;
 const LINGER: Duration = Duration::from_secs(1);
 /// A client that was refused has sent a request or two by then.
 const UNREAD_BYTES_MAX: u64 = 64 << 10;
+
+/// As refusals name them.
+const STRANGER: Whom<'static> = Whom::Stranger(NAMELESS);
+const HANDSHAKING: &str = "TLS handshake";
 
 type Accepted = io::Result<Connection>;
 
@@ -54,22 +61,56 @@ pub(super) fn unix(socket: socket::Socket, guard: Arc<Guard>) -> impl Stream<Ite
 
 /// What clients connect to the port.
 pub(super) fn tcp(listener: TcpListener, guard: Arc<Guard>) -> impl Stream<Item = Accepted> {
-    let accepted = stream::unfold((listener, guard), |(listener, guard)| async move {
+    let places = Places::new(HANDSHAKES_MAX);
+    let start = (listener, guard, places);
+    let accepted = stream::unfold(start, |(listener, guard, places)| async move {
         let accept = || async {
             let (stream, address) = listener.accept().await?;
             // Requests are small and wait for their answers. Without it they are only slower.
             let _ = stream.set_nodelay(true);
             Ok((stream, address))
         };
-        let (stream, address) = patiently(accept).await;
-        let known = known(Arc::clone(&guard), stream, address);
-        Some((known, (listener, guard)))
+        let known = loop {
+            let (stream, address) = patiently(accept).await;
+            match handshake(&guard, &places, address) {
+                Ok(place) => break known(Arc::clone(&guard), stream, address, place),
+                Err(why) => guard.refusals().write(STRANGER, Some(address), HANDSHAKING, why),
+            }
+        };
+        Some((known, (listener, guard, places)))
     });
     accepted.buffer_unordered(HANDSHAKES_MAX).filter_map(|known| async { known.map(Ok) })
 }
 
-/// The connection, once it is known whose it is; `None` where that is nobody who may come in.
-async fn known(guard: Arc<Guard>, stream: TcpStream, address: SocketAddr) -> Option<Connection> {
+/// The place of a handshake with who has connected; without TLS there is none.
+///
+/// # Errors
+/// Why there is no place for it.
+fn handshake(
+    guard: &Guard,
+    places: &Places,
+    address: SocketAddr,
+) -> Result<Option<Place>, &'static str> {
+    if !guard.shakes_hands() {
+        return Ok(None);
+    }
+    // Whoever has one address of IPv6 has all that begin with the same 64 bits.
+    let from = match address.ip().to_canonical() {
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).to_string(),
+        ip => ip.to_string(),
+    };
+    let place = places.take(&from).map(Some);
+    place.map_err(|_| "as many handshakes are under way with its address as may be")
+}
+
+/// The connection, once it is known whose it is; `None` where that is nobody who may come in. The place of its
+/// handshake is free again then.
+async fn known(
+    guard: Arc<Guard>,
+    stream: TcpStream,
+    address: SocketAddr,
+    _place: Option<Place>,
+) -> Option<Connection> {
     let Some((config, cut)) = guard.tls() else {
         let (who, cut) = (Who::Local { address }, CancellationToken::new());
         let admission = guard.admit(&who)?;
@@ -98,7 +139,7 @@ async fn known(guard: Arc<Guard>, stream: TcpStream, address: SocketAddr) -> Opt
         Ok(Err((error, stream))) => (error.to_string(), Some(stream)),
         Err(_) => ("it did not finish the handshake in time".to_owned(), None),
     };
-    guard.refusals().write(Whom::Stranger(NAMELESS), Some(address), "TLS handshake", &why);
+    guard.refusals().write(STRANGER, Some(address), HANDSHAKING, &why);
     if let Some(stream) = refused {
         linger(stream).await;
     }

@@ -1,4 +1,5 @@
-//! Places for connections: so many in all, and for one identity half of them at most.
+//! Places for connections and for handshakes: so many in all, and for one identity, or address, half of them at
+//! most.
 //!
 //! # Invariants
 //! - Whatever one identity holds, others find as many. A place comes back when it is dropped.

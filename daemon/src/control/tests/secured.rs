@@ -8,6 +8,8 @@ use std::time::Duration;
 use causeway_proto::v1;
 use causeway_proto::v1::control_client::ControlClient;
 use causeway_proto::v1::submit_many_response::Outcome;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpSocket;
 use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -232,6 +234,27 @@ async fn a_reload_reaches_what_streams_already() {
     });
     assert_eq!(end.await.expect("the watch ends").code(), Code::PermissionDenied);
     assert_eq!(secured.daemon.ledger.counts().of(JobState::Queued), 1);
+}
+
+/// Who has no certificate keeps nobody out who has one, by connecting and saying nothing.
+#[tokio::test]
+async fn one_address_does_not_have_all_handshakes() {
+    let secured = Secured::start().await;
+    let mut silent = Vec::new();
+    for _ in 0..130 {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.2:0".parse().expect("legal")).expect("loopback is a network");
+        silent.push(socket.connect(secured.address).await.expect("listening"));
+    }
+    let mut last = silent.pop().expect("many");
+    let closed = tokio::time::timeout(Duration::from_secs(3), last.read_u8()).await;
+    closed.expect("before a handshake's time is over").expect_err("closed");
+    status(&mut secured.named(&["Root of All"])).await.expect("from another address");
+    let why = "as many handshakes are under way with its address as may be";
+    let mut refused = secured.refused().await;
+    refused.retain(|(.., told)| told == why);
+    let told: Vec<_> = refused.iter().map(|(actor, what, _)| (&**actor, &**what)).collect();
+    assert_eq!(told, [("unknown", "TLS handshake"); 2], "each of two, and no more");
 }
 
 /// An authority that is not trusted any more takes those with it that it let in.
