@@ -95,7 +95,14 @@ fn of_object(prefix: &Prefix, key: &str, fault: &Status) -> Status {
 
 /// The keys to carry, listed a page ahead at most.
 fn keys(service: Service, prefix: Prefix) -> impl Stream<Item = Result<String, Status>> + Send {
-    let start = Listing { service, prefix, page: VecDeque::new(), token: None, ended: false };
+    let start = Listing {
+        service,
+        prefix,
+        page: VecDeque::new(),
+        given: Given::default(),
+        token: None,
+        ended: false,
+    };
     stream::try_unfold(start, |mut listing| async move {
         loop {
             if let Some(key) = listing.page.pop_front() {
@@ -113,8 +120,31 @@ struct Listing {
     service: Service,
     prefix: Prefix,
     page: VecDeque<String>,
+    given: Given,
     token: Option<String>,
     ended: bool,
+}
+
+/// Keys by which a page is known again.
+#[derive(Default)]
+struct Given {
+    /// The first of all.
+    first: Option<String>,
+    /// The first and the last of the page before.
+    before: Option<[String; 2]>,
+}
+
+impl Given {
+    /// Takes the next page. Whether it, or its beginning, was given before: by a page's first key alone, since no
+    /// order can be relied on.
+    fn again(&mut self, page: &[String]) -> bool {
+        let Some((first, last)) = page.first().zip(page.last()) else { return false };
+        let mut known = self.first.iter().chain(self.before.iter().flatten());
+        let again = known.any(|key| key == first);
+        self.first.get_or_insert_with(|| first.clone());
+        self.before = Some([first.clone(), last.clone()]);
+        again
+    }
 }
 
 impl Listing {
@@ -124,10 +154,14 @@ impl Listing {
             () = self.service.stop.cancelled() => return Err(stopping_status()),
             page = listed => page.map_err(|failure| convert::listing_failed(&failure))?,
         };
-        // Some servers give the same token for ever: what they would list never ends.
-        if page.next.is_some() && page.next == self.token {
+        // Some servers give the same token for ever, others ignore it: what they would list never ends.
+        let repeated = match page.next.is_some() && page.next == self.token {
+            true => Some("the page token"),
+            false => self.given.again(&page.keys).then_some("a page"),
+        };
+        if let Some(repeated) = repeated {
             return Err(Status::failed_precondition(format!(
-                "the listing of {} does not move on: its server repeats the page token",
+                "the listing of {} does not move on: its server repeats {repeated}",
                 self.prefix.source()
             )));
         }

@@ -38,6 +38,8 @@ pub struct Told {
     pub stuck: bool,
     /// What SSM waits for.
     pub held: Option<Arc<Notify>>,
+    /// One that gives another each time, and its pages all over again after the last.
+    pub round: bool,
 }
 
 #[derive(Default)]
@@ -155,6 +157,10 @@ impl Engine for Fake {
         let at: usize = token.map_or(0, |token| token.parse().expect("its own token"));
         if told.stuck {
             return Ok(ListedPage { keys: Vec::new(), next: Some("1".to_owned()) });
+        }
+        if told.round {
+            let keys = told.pages[at % told.pages.len()].clone();
+            return Ok(ListedPage { keys, next: Some((at + 1).to_string()) });
         }
         let Some(keys) = told.pages.get(at).cloned() else {
             return Err(Failure::new(FailureClass::Permanent, "access denied", "allow it"));

@@ -172,3 +172,29 @@ async fn a_listing_that_fails_or_never_ends_is_told() {
     let refused = daemon.client.submit_prefix(one_object).await.expect_err("not a prefix");
     assert_eq!(refused.code(), Code::InvalidArgument);
 }
+
+/// Without idempotency keys each round would be as many new jobs.
+#[tokio::test]
+async fn a_listing_that_begins_anew_ends_there() {
+    let mut asked = request("golden/", "1");
+    asked.transfer.as_mut().expect("set").target = "gov:vault/".to_owned();
+    let asked = v1::SubmitPrefixRequest { request: Some(asked), include: String::new() };
+    let cases: [(&[&[&str]], usize); 4] = [
+        (&[&["a", "b"]], 2),
+        (&[&["b", "a"], &["c"], &[]], 3),
+        (&[&["a", "b"], &["b", "c"]], 2),
+        (&[&["a"], &["b"], &["c"], &["d"]], 4),
+    ];
+    for (pages, taken) in cases {
+        let mut daemon = Daemon::start().await;
+        let page = |page: &&[&str]| page.iter().map(|key| format!("golden/{key}")).collect();
+        daemon.engine.told().pages = pages.iter().map(page).collect();
+        daemon.engine.told().round = true;
+        let answers = daemon.client.submit_prefix(asked.clone()).await.expect("a stream");
+        let mut answers: Vec<_> = answers.into_inner().collect().await;
+        let end = answers.pop().expect("a status").expect_err("it does not move on");
+        assert_eq!(end.code(), Code::FailedPrecondition);
+        assert!(end.message().contains("repeats a page"), "{end}");
+        assert_eq!(answers.len(), taken, "{pages:?}");
+    }
+}
