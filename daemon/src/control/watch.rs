@@ -31,7 +31,7 @@ use super::convert::{self, Invalid};
 use super::service::{Answers, Service};
 use super::submit::stopping_status;
 use crate::ledger::{self, Event, Events, Filter};
-use crate::model::{Job, JobId, JobState};
+use crate::model::{Job, JobId, JobState, Live};
 
 /// Events on their way to one client.
 const EVENTS_UNSENT_MAX: usize = 64;
@@ -41,6 +41,9 @@ const PROGRESS_PERIOD: Duration = Duration::from_millis(500);
 /// At least between two readings. Every change wakes whoever waits for one: 200 watches beside 250
 /// submissions a second would be woken 50,000 times, most of them for other people's jobs.
 const READ_PERIOD: Duration = Duration::from_millis(20);
+
+/// Jobs that one watch may name: more than a command line of Linux's usual 2 MiB holds.
+const IDS_MAX: usize = 65_536;
 
 /// For which a client may read nothing. One that is stopped comes again by its cursor.
 const UNREAD: Duration = Duration::from_secs(60);
@@ -55,7 +58,6 @@ pub(super) async fn watch(
     by: Admitted,
 ) -> Result<Answers<v1::WatchEvent>, Status> {
     let start = start(&request.cursor)?;
-    let watched = Watched::new(service, request).await?;
     let permit = |watches: &Arc<Semaphore>, whose: &str| {
         Arc::clone(watches).try_acquire_owned().map_err(|_| {
             let message = format!("too many watches are open{whose}: end one, or come again later");
@@ -64,6 +66,8 @@ pub(super) async fn watch(
     };
     let permits =
         [permit(by.caller.watches(), " on this connection")?, permit(&service.watches, "")?];
+    // It reads each job that is named: for those alone that there is a place for.
+    let watched = Watched::new(service, request).await?;
     let (unsent, events) = mpsc::channel(EVENTS_UNSENT_MAX);
     let watcher = Watcher {
         newest: service.ledger.subscribe(),
@@ -101,10 +105,16 @@ struct Watched {
 
 impl Watched {
     async fn new(service: &Service, request: v1::WatchRequest) -> Result<Self, Status> {
+        let named = request.job_ids.len();
+        if named > IDS_MAX {
+            let remedy = format_args!("name {IDS_MAX} at most, or follow them by a label");
+            let fault = format!("{named} jobs are too many for one watch: {remedy}");
+            return Err(Invalid::new("job_ids", fault).into());
+        }
         let filter = convert::job_filter(request.filter.unwrap_or_default())?;
         let ids = request.job_ids.iter().map(|id| convert::job_id("job_ids", id));
         let ids = ids.collect::<Result<BTreeSet<_>, _>>()?;
-        // They may be a hundred thousand, and others wait for this thread.
+        // They may be many, and others wait for this thread.
         for (id, at) in ids.iter().zip(1..) {
             service.ledger.get(*id)?;
             if at % EVENTS_READ_MAX == 0 {
@@ -140,6 +150,14 @@ impl From<ledger::Error> for End {
     }
 }
 
+/// What was seen of a running job at the last look.
+#[derive(Default)]
+struct Seen {
+    /// `None` where the job has changed since.
+    live: Option<Live>,
+    sent: Option<v1::Progress>,
+}
+
 /// What became of reading on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Read {
@@ -157,8 +175,8 @@ struct Watcher {
     newest: watch::Receiver<u64>,
     /// The last cursor that was read.
     position: u64,
-    /// The watched jobs that run, with the progress that was sent last.
-    running: BTreeMap<JobId, Option<v1::Progress>>,
+    /// The watched jobs that run.
+    running: BTreeMap<JobId, Seen>,
     by: Admitted,
     _permits: [OwnedSemaphorePermit; 2],
 }
@@ -261,7 +279,7 @@ impl Watcher {
     /// Remembers which of the watched jobs run.
     fn note(&mut self, job: &Job) {
         if job.state == JobState::Running && self.watched.holds(job) {
-            self.running.entry(job.id).or_default();
+            self.running.entry(job.id).or_default().live = None;
         } else {
             self.running.remove(&job.id);
         }
@@ -269,20 +287,28 @@ impl Watcher {
 
     /// Sends the figures that have changed. A client that is behind gets none: by the time it reads,
     /// there are newer ones.
+    ///
+    /// The job is read anew, since its parts are no events, and only where its live figures have moved: no part
+    /// is recorded without that, and hundreds of jobs may wait for EC2 beside a thousand watches.
     fn progress(&mut self) -> Result<(), End> {
-        for (id, last) in &mut self.running {
+        for (id, seen) in &mut self.running {
             let Some(live) = self.service.engine.live(*id) else { continue };
-            let job = self.service.ledger.get(*id)?;
-            let progress = convert::progress(&job, &live);
-            if job.state != JobState::Running || last.as_ref() == Some(&progress) {
+            // That time passes is no progress.
+            let live = Live { idle: Duration::ZERO, ..live };
+            if seen.live.as_ref() == Some(&live) {
                 continue;
             }
-            let event = Some(Shown::Progress(progress.clone()));
-            match self.unsent.try_send(v1::WatchEvent { cursor: String::new(), event }) {
-                Ok(()) => *last = Some(progress),
-                Err(mpsc::error::TrySendError::Full(_)) => return Ok(()),
-                Err(mpsc::error::TrySendError::Closed(_)) => return Err(End::Left),
+            let job = self.service.ledger.get(*id)?;
+            let progress = convert::progress(&job, &live);
+            if job.state == JobState::Running && seen.sent.as_ref() != Some(&progress) {
+                let event = Some(Shown::Progress(progress.clone()));
+                match self.unsent.try_send(v1::WatchEvent { cursor: String::new(), event }) {
+                    Ok(()) => seen.sent = Some(progress),
+                    Err(mpsc::error::TrySendError::Full(_)) => return Ok(()),
+                    Err(mpsc::error::TrySendError::Closed(_)) => return Err(End::Left),
+                }
             }
+            seen.live = Some(live);
         }
         Ok(())
     }

@@ -8,7 +8,9 @@ use causeway_proto::v1::watch_event::Event as Shown;
 use tonic::{Code, Status, Streaming};
 
 use super::harness::{Daemon, WAIT, batch};
-use crate::model::{Change, JobId, Live};
+use crate::model::{
+    Change, JobId, Live, PartDigest, PartFact, PartNumber, PartPlan, PinnedObject, UploadId,
+};
 
 type Events = Streaming<v1::WatchEvent>;
 
@@ -259,6 +261,74 @@ async fn progress_of_running_jobs_comes_when_it_changes() {
     assert!(matches!(&shown, Shown::Job(job) if job.pause_requested), "{shown:?}");
 }
 
+/// Parts are no events: they show with the figures that move once they are recorded, and a job whose figures stand
+/// still is not read again and again for every watch.
+#[tokio::test]
+async fn progress_tells_the_parts_that_were_recorded_when_its_figures_move() {
+    const LEN: u64 = 8 << 20;
+    let mut daemon = Daemon::start().await;
+    daemon.submit("a", "1").await;
+    let job = daemon.claim().await;
+    let token = job.lease.as_ref().expect("claimed").token;
+    let source = Box::new(PinnedObject {
+        size: 8 * LEN,
+        etag: "e".into(),
+        version_id: None,
+        last_modified: None,
+        headers: Default::default(),
+        metadata: Default::default(),
+        tags: Default::default(),
+        crc64nvme: None,
+    });
+    let plan = PartPlan::new(8 * LEN, Some(LEN), 8).expect("legal");
+    let plan = Change::Plan { source, plan, warnings: vec![] };
+    for change in [plan, Change::Upload(UploadId("u".into()))] {
+        daemon.ledger.apply(job.id, token, change).await.expect("legal");
+    }
+    let record = async |number: u32| {
+        let digest = PartDigest { len: LEN, crc64nvme: 1, subtrees: vec![[7; 32]] };
+        let number = PartNumber::new(number).expect("legal");
+        let fact = PartFact { number, etag: "p".into(), digest, attempts: 1, bytes_sent: LEN };
+        daemon.ledger.record_part(job.id, token, fact).await.expect("it holds an upload");
+    };
+    let tell = |parts: u64| {
+        let live = Live { bytes_done: parts * LEN, ..Live::default() };
+        daemon.engine.told().live.insert(job.id, live);
+    };
+    tell(0);
+    let asked = of_batch("1", "");
+    let mut events = daemon.client.clone().watch(asked).await.expect("a stream").into_inner();
+    snapshot(&mut events).await;
+    for parts in 0..3 {
+        if parts > 0 {
+            record(parts).await;
+            let quiet = std::time::Duration::from_millis(1200);
+            let quiet = tokio::time::timeout(quiet, events.message()).await;
+            assert!(quiet.is_err(), "{quiet:?}");
+            tell(parts.into());
+        }
+        let (_, shown) = next(&mut events).await.expect("an event");
+        let Shown::Progress(progress) = shown else { panic!("not progress: {shown:?}") };
+        assert_eq!((progress.parts_done, progress.bytes_done), (parts, u64::from(parts) * LEN));
+    }
+}
+
+#[tokio::test]
+async fn a_watch_names_so_many_jobs_at_most() {
+    let mut daemon = Daemon::start().await;
+    let job = daemon.submit("a", "1").await;
+    let named =
+        |jobs| v1::WatchRequest { job_ids: vec![job.id.clone(); jobs], ..Default::default() };
+    let (jobs, _) = snapshot(&mut watch(&mut daemon, named(65_536)).await).await;
+    assert_eq!(jobs.len(), 1);
+    let refused = daemon.client.watch(named(65_537)).await.expect_err("one too many");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(
+        refused.message().ends_with("name 65536 at most, or follow them by a label"),
+        "{refused}"
+    );
+}
+
 #[tokio::test]
 async fn a_stop_ends_every_watch_as_unavailable() {
     let mut daemon = Daemon::start().await;
@@ -281,6 +351,10 @@ async fn watches_are_bounded_and_come_back() {
     }
     let refused = daemon.client.watch(of_batch("1", "")).await.expect_err("one too many");
     assert_eq!(refused.code(), Code::ResourceExhausted);
+    let unknown = "01JD3Z6W4Q8R5T7V9X0Y1A2B3C".to_owned();
+    let named = v1::WatchRequest { job_ids: vec![unknown], ..Default::default() };
+    let refused = daemon.client.watch(named).await.expect_err("one too many");
+    assert_eq!(refused.code(), Code::ResourceExhausted, "and its jobs are not looked for");
     let endpoint = format!("unix://{}", daemon.socket.display());
     let mut other = ControlClient::connect(endpoint).await.expect("listening");
     other.watch(of_batch("1", "")).await.expect("another connection");
