@@ -21,6 +21,7 @@ mod limits;
 mod listen;
 mod service;
 mod submit;
+mod turns;
 mod watch;
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 //! Images and what is known of them beforehand: lists, preflights, and an alias that is put back.
 
-use std::sync::Arc;
-
 use causeway_proto::v1;
 use tonic::Status;
 
+use super::access::Admitted;
 use super::convert::{self, Invalid};
 use super::engine::ImagesAsked;
 use super::service::Service;
-use super::submit::stopping_status;
 use crate::base::clock;
 use crate::model::{Change, Job, JobState};
 
@@ -21,6 +19,7 @@ const ROLLBACK_ASKED: &str = "alias rollback asked";
 pub(super) async fn list(
     service: &Service,
     request: v1::ListImagesRequest,
+    by: &Admitted,
 ) -> Result<v1::ListImagesResponse, Status> {
     let remote = request.remote.parse().map_err(|fault| Invalid::new("remote", fault))?;
     if !(1..=LATEST_MAX).contains(&request.latest) {
@@ -33,7 +32,7 @@ pub(super) async fn list(
         tags: request.tags.into_iter().collect(),
         latest: usize::try_from(request.latest).unwrap_or_default(),
     };
-    let _permit = service.ask_permit().await?;
+    let _turn = service.turns.ask(&by.caller).await?;
     let images = service.engine.list_images(&asked).await;
     let images = images.map_err(|failure| convert::side_failed(&failure))?;
     let place = |name: &_| service.engine.place(name);
@@ -45,11 +44,12 @@ pub(super) async fn list(
 pub(super) async fn preflight(
     service: &Service,
     request: v1::PreflightRequest,
+    by: &Admitted,
 ) -> Result<v1::PreflightResponse, Status> {
     let asked = request.request.unwrap_or_default();
     let submission = convert::submission(asked, service.engine.defaults(), clock::now())?;
     service.engine.check(&submission).map_err(Status::invalid_argument)?;
-    let _permit = service.ask_permit().await?;
+    let _turn = service.turns.ask(&by.caller).await?;
     let (checks, policies) = service.engine.preflight(&submission).await;
     Ok(convert::preflight(checks, policies))
 }
@@ -58,17 +58,16 @@ pub(super) async fn preflight(
 pub(super) async fn roll_back_alias(
     service: &Service,
     request: &v1::RollbackAliasRequest,
-    actor: &str,
+    by: &Admitted,
 ) -> Result<v1::RollbackAliasResponse, Status> {
     let job = service.job(&request.job_id)?;
     // What is not legal is told before anything is changed at SSM.
     let legal = job.apply(Change::RollBackAlias, clock::now());
     legal.map_err(|why| Status::failed_precondition(format!("job {}: {why}", job.id)))?;
     debug_assert_eq!(job.state, JobState::Succeeded);
-    let turn = Arc::clone(&service.dry_runs).acquire_owned().await;
-    let turn = turn.map_err(|_| stopping_status())?;
+    let turn = service.turns.ask(&by.caller).await?;
     // Seen to its end: who asked may hang up between what SSM takes and what the ledger holds.
-    let (service, actor) = (service.clone(), actor.to_owned());
+    let (service, actor) = (service.clone(), by.actor.clone());
     let put_back = tokio::spawn(async move {
         let _turn = turn;
         put_back(&service, &job, &actor).await

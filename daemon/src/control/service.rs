@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use causeway_proto::v1;
 use futures::Stream;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use tonic_health::ServingStatus;
@@ -14,6 +14,7 @@ use tonic_health::server::HealthReporter;
 use super::access::Admitted;
 use super::convert::{self, Invalid};
 use super::engine::Engine;
+use super::turns::Turns;
 use super::{act, images, limits, submit, watch};
 use crate::base::{chain, clock};
 use crate::ledger::{Filter, Ledger, Page};
@@ -21,8 +22,6 @@ use crate::model::{Change, Job, JobId, JobState};
 
 /// Watches at once, all clients together.
 const WATCHES_MAX: usize = 1024;
-/// Dry runs and the like at once: each asks the sides.
-const DRY_RUNS_MAX: usize = 16;
 /// Jobs a page where a request does not say.
 const PAGE_SIZE: usize = 100;
 const PAGE_SIZE_MAX: u32 = 1000;
@@ -40,7 +39,7 @@ pub struct Service {
     /// Ends the streams, and the listener.
     pub(super) stop: CancellationToken,
     pub(super) watches: Arc<Semaphore>,
-    pub(super) dry_runs: Arc<Semaphore>,
+    pub(super) turns: Turns,
     pub(super) health: HealthReporter,
 }
 
@@ -58,15 +57,9 @@ impl Service {
             engine,
             stop,
             watches: Arc::new(Semaphore::new(WATCHES_MAX)),
-            dry_runs: Arc::new(Semaphore::new(DRY_RUNS_MAX)),
+            turns: Turns::new(),
             health: HealthReporter::new(),
         }
-    }
-
-    /// Waits for its turn to ask the sides something.
-    pub(super) async fn ask_permit(&self) -> Result<SemaphorePermit<'_>, Status> {
-        // The semaphore is never closed.
-        self.dry_runs.acquire().await.map_err(|_| submit::stopping_status())
     }
 
     /// A job as the API shows it: the ledger's word, with the live figures while it runs here.
@@ -76,7 +69,7 @@ impl Service {
         convert::job(job, live.as_ref(), &|remote| self.engine.place(remote))
     }
 
-    /// One page of jobs, newest first. A filter that few jobs match reads many: off the runtime.
+    /// One page of jobs, newest first. A filter that few jobs match reads many: in its turn.
     pub(super) async fn page(
         &self,
         filter: Filter,
@@ -84,10 +77,7 @@ impl Service {
         after: Option<JobId>,
     ) -> Result<Page, Status> {
         let ledger = self.ledger.clone();
-        let listed = tokio::task::spawn_blocking(move || ledger.list(&filter, size, after)).await;
-        let listed =
-            listed.map_err(|error| Status::internal(format!("the listing stopped: {error}")))?;
-        Ok(listed?)
+        Ok(self.turns.read(move || ledger.list(&filter, size, after)).await??)
     }
 
     pub(super) fn job(&self, id: &str) -> Result<Job, Status> {
@@ -337,22 +327,24 @@ impl v1::control_server::Control for Service {
         &self,
         request: Request<v1::RollbackAliasRequest>,
     ) -> Result<Response<v1::RollbackAliasResponse>, Status> {
-        let Admitted { actor, .. } = admitted(&request)?;
-        images::roll_back_alias(self, request.get_ref(), &actor).await.map(Response::new)
+        let by = admitted(&request)?;
+        images::roll_back_alias(self, request.get_ref(), &by).await.map(Response::new)
     }
 
     async fn preflight(
         &self,
         request: Request<v1::PreflightRequest>,
     ) -> Result<Response<v1::PreflightResponse>, Status> {
-        images::preflight(self, request.into_inner()).await.map(Response::new)
+        let by = admitted(&request)?;
+        images::preflight(self, request.into_inner(), &by).await.map(Response::new)
     }
 
     async fn list_images(
         &self,
         request: Request<v1::ListImagesRequest>,
     ) -> Result<Response<v1::ListImagesResponse>, Status> {
-        images::list(self, request.into_inner()).await.map(Response::new)
+        let by = admitted(&request)?;
+        images::list(self, request.into_inner(), &by).await.map(Response::new)
     }
 
     async fn status(

@@ -197,7 +197,7 @@ async fn accept(
     by.still()?;
     check(service, &submission, dry_run).await?;
     if dry_run {
-        return plan(service, &submission).await;
+        return plan(service, &submission, by).await;
     }
     let submitted = service.ledger.submit(submission, &by.actor).await?;
     Ok(v1::SubmitResponse {
@@ -207,8 +207,12 @@ async fn accept(
     })
 }
 
-async fn plan(service: &Service, submission: &Submission) -> Result<v1::SubmitResponse, Status> {
-    let _permit = service.ask_permit().await?;
+async fn plan(
+    service: &Service,
+    submission: &Submission,
+    by: &Admitted,
+) -> Result<v1::SubmitResponse, Status> {
+    let _turn = service.turns.ask(&by.caller).await?;
     let Some(spec) = submission.spec.as_ref().filter(|_| submission.image.is_none()) else {
         let message = "an image job has no plan beforehand: ask for its preflight";
         return Err(Status::invalid_argument(message));

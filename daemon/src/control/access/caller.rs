@@ -15,6 +15,8 @@ use crate::base::Turnstile;
 
 /// Watches at once on one connection.
 const WATCHES_MAX: usize = 32;
+/// Dry runs and the like at once on one connection, of those of all.
+const ASKING_MAX: usize = 4;
 
 /// Who it is, as far as the transport proves it.
 #[derive(Debug, Clone)]
@@ -67,6 +69,7 @@ struct Inner {
     requests: Turnstile,
     submissions: Turnstile,
     watches: Arc<Semaphore>,
+    asking: Arc<Semaphore>,
     patience: Arc<Patience>,
     cut: CancellationToken,
 }
@@ -79,6 +82,7 @@ impl Caller {
             requests: Turnstile::new(pacing.requests_per_second),
             submissions: Turnstile::new(pacing.submissions_per_second),
             watches: Arc::new(Semaphore::new(WATCHES_MAX)),
+            asking: Arc::new(Semaphore::new(ASKING_MAX)),
             patience: Arc::default(),
             cut,
         }))
@@ -101,6 +105,11 @@ impl Caller {
     /// The watches that it has open.
     pub(in crate::control) fn watches(&self) -> &Arc<Semaphore> {
         &self.0.watches
+    }
+
+    /// What it asks of the sides.
+    pub(in crate::control) fn asking(&self) -> &Arc<Semaphore> {
+        &self.0.asking
     }
 
     /// What its streams wait for.

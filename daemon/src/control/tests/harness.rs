@@ -40,6 +40,10 @@ pub struct Told {
     pub held: Option<Arc<Notify>>,
     /// One that gives another each time, and its pages all over again after the last.
     pub round: bool,
+    /// Sides that answer a dry run once this is cancelled.
+    pub silent: Option<CancellationToken>,
+    /// Dry runs that were asked for.
+    pub dry_runs: usize,
 }
 
 #[derive(Default)]
@@ -108,6 +112,14 @@ impl Engine for Fake {
     }
 
     async fn dry_run(&self, spec: &TransferSpec) -> Result<DryRun, Failure> {
+        let silent = {
+            let mut told = self.told();
+            told.dry_runs += 1;
+            told.silent.clone()
+        };
+        if let Some(answered) = silent {
+            answered.cancelled().await;
+        }
         let Address::Object(source) = &spec.source else {
             return Err(Failure::new(FailureClass::Permanent, "no such object", "look for it"));
         };

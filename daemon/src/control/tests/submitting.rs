@@ -1,8 +1,10 @@
 //! Submit, SubmitMany and SubmitPrefix.
 
 use causeway_proto::v1;
+use causeway_proto::v1::control_client::ControlClient;
 use causeway_proto::v1::submit_many_response::Outcome;
 use tokio_stream::StreamExt as _;
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::harness::{Daemon, WAIT, request};
@@ -61,6 +63,34 @@ async fn a_dry_run_answers_a_plan_and_makes_no_job() {
     let refused = daemon.client.submit(missing).await.expect_err("no such object");
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert_eq!(refused.message(), "no such object; look for it");
+}
+
+/// Its lines wait for each other, and nobody else does for them.
+#[tokio::test]
+async fn a_manifest_of_dry_runs_leaves_the_sides_to_others() {
+    let mut daemon = Daemon::start().await;
+    let answered = CancellationToken::new();
+    daemon.engine.told().silent = Some(answered.clone());
+    let line = |line: u64| {
+        let dry_run = v1::SubmitRequest { dry_run: true, ..request(&line.to_string(), "1") };
+        v1::SubmitManyRequest { line, request: Some(dry_run) }
+    };
+    let lines: Vec<_> = (0..256).map(line).collect();
+    let answers = daemon.client.submit_many(tokio_stream::iter(lines)).await.expect("a stream");
+    while daemon.engine.told().dry_runs < 4 {
+        tokio::task::yield_now().await;
+    }
+    let endpoint = format!("unix://{}", daemon.socket.display());
+    let mut other = ControlClient::connect(endpoint).await.expect("listening");
+    let asked = v1::PreflightRequest { request: Some(request("a", "1")) };
+    let tried = tokio::time::timeout(WAIT, other.preflight(asked)).await;
+    tried.expect("in its turn").expect("tried");
+    assert_eq!(daemon.engine.told().dry_runs, 4);
+    answered.cancel();
+    let answers: Vec<_> =
+        answers.into_inner().map(|answer| answer.expect("no end before the last")).collect().await;
+    assert_eq!(answers.len(), 256);
+    assert!(answers.iter().all(|answer| accepted(answer).plan.is_some()));
 }
 
 #[tokio::test]
