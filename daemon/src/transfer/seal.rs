@@ -12,12 +12,13 @@ use tokio::time::Instant;
 use super::pulse::Pulse;
 use super::retry::Budget;
 use super::small::{Held, body};
+use super::unrecorded::{SKEW, millis};
 use super::{Fault, Transfer};
-use crate::base::{CrashPoint, Measure, crash_point};
+use crate::base::{CrashPoint, Measure, clock, crash_point};
 use crate::blob::{self, Existing, SealedPart};
 use crate::model::{
     Failure, FailureClass, IfExists, Job, ObjectDigest, PartPlan, PinnedObject, PublishedObject,
-    Side, TransferState, UploadId,
+    Side, Timestamp, TransferState, UploadId,
 };
 
 /// How long ago "just before the object is published" may be, for servers that ignore If-None-Match.
@@ -153,6 +154,8 @@ impl Transfer {
         mut seen_clear: Option<Instant>,
     ) -> Result<Job, Fault> {
         let mut budget = Budget::default();
+        // Since when an object may stand there that was not acknowledged.
+        let mut sent_at = None;
         loop {
             let is_clear = seen_clear.take().is_some_and(|at| at.elapsed() < STAYS_CLEAR);
             // With `replace`, sending it again is harmless and looking would mistake an old equal
@@ -166,19 +169,58 @@ impl Transfer {
             // Hours may pass: others need what it holds.
             let object = match held.take().filter(|_| !self.is_closed()) {
                 Some(object) => object,
-                None => self.hold(source).await?,
+                None => match (self.hold(source).await, sent_at) {
+                    (Err(fault @ Fault::Failed { .. }), Some(since)) => {
+                        return self.without_source(source, digest, since, fault).await;
+                    }
+                    (object, _) => object?,
+                },
             };
             if object.digest != digest {
                 return Err(Fault::useless(self.source_differs()));
             }
+            let now = clock::now();
             let put = self.put(source, &object).await?;
             drop(object);
             match put {
                 Some(Ok(published)) => return self.published(published).await,
-                Some(Err(error)) => self.after(error, &mut budget).await?,
-                None => {}
+                Some(Err(error)) => {
+                    if error.answer_lost() {
+                        sent_at.get_or_insert(now);
+                    }
+                    self.after(error, &mut budget).await?;
+                }
+                None => {
+                    sent_at.get_or_insert(now);
+                }
             }
         }
+    }
+
+    /// The source is not to be had for another try, and one that was made at `since` or later may have been taken:
+    /// then its object stands at the target, and all is well.
+    ///
+    /// # Errors
+    /// Else `fault`, after a warning of what may stand there.
+    async fn without_source(
+        &self,
+        source: &PinnedObject,
+        digest: ObjectDigest,
+        since: Timestamp,
+        fault: Fault,
+    ) -> Result<Job, Fault> {
+        // An older one that was to be replaced may have the same bytes, and other metadata.
+        let since = Timestamp(since.0.saturating_sub(millis(SKEW)));
+        if let Ok(Some(existing)) = self.stop.or_now(self.target.look()).await?
+            && may_be_ours(&existing, source, digest)
+            && existing.last_modified.is_none_or(|at| at >= since)
+        {
+            return self.record.publish(existing.published()).await;
+        }
+        let warning = "the object was sent and not acknowledged, and the source cannot be read again: it may \
+                       stand at the target, unproven";
+        self.record.warn(warning.to_owned()).await?;
+        Err(fault)
     }
 
     /// Sends a small object; `None` where a side's schedule has let nothing pass for too long.

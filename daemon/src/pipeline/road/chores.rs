@@ -68,13 +68,10 @@ impl Road<'_> {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let ask = || {
-            let asked = ask();
-            async move {
-                match asked.await {
-                    Err(error @ (Error::NoSuchImage(_) | Error::WrongState(_))) => Ok(Err(error)),
-                    answer => answer.map(Ok),
-                }
+        let ask = || async {
+            match ask().await {
+                Err(error @ (Error::NoSuchImage(_) | Error::WrongState(_))) => Ok(Err(error)),
+                answer => answer.map(Ok),
             }
         };
         self.ask(side, remote, ask).await

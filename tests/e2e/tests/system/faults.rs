@@ -225,6 +225,33 @@ async fn a_source_that_is_deleted_midway() -> Result<()> {
     daemon.stop(FAILS).await
 }
 
+/// A small object is read again for another try. What is not to be had may be needed no more: it may have landed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_deleted_while_the_put_of_its_object_is_not_answered() -> Result<()> {
+    let (world, daemon, _) = world().await?;
+    let bytes = images(1 << 20);
+    for (key, action) in [("landed.bin", Action::LoseAnswer), ("lost.bin", Action::LoseRequest)] {
+        world.put(key, bytes.clone()).await?;
+        world.gov.faults([Fault::on("PutObject", action)]);
+        let gone = Fault::on("GetObject", Action::Status("NoSuchKey".into()));
+        world.commercial.faults([gone.key(key).call(2).count(u64::MAX)]);
+        let (source, target) = (format!("commercial:images/{key}"), format!("gov:landing/{key}"));
+        let id = world.submit(&[&source, &target, "--if-exists", "replace"]).await?;
+        let has_landed = key == "landed.bin";
+        world.causeway(&["watch", &id]).await?.expect_code(i32::from(!has_landed))?;
+        let job = world.json(&["show", &id]).await?;
+        let is_doubtful = job["warnings"].to_string().contains("may stand at the target");
+        ensure!(is_doubtful != has_landed, "{job}");
+        if has_landed {
+            world.assert_landed(key, &bytes).await?;
+        } else {
+            world.told(&id, &["source commercial", "s3:GetObject on images/lost.bin"]).await?;
+        }
+        ensure!(world.gov.stats().logged("PutObject").filter(|call| call.key == key).count() == 1);
+    }
+    daemon.stop(LogCheck::Expected(&["the job failed", "was sent and not acknowledged"])).await
+}
+
 /// A name that does not resolve, for a while; and a host that takes connections and never answers.
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_that_are_not_there() -> Result<()> {
