@@ -39,5 +39,5 @@ pub use road::{
     AliasAsked, Chore, Difference, Fidelity, ImageFact, ImageProgress, ImageSpec, ImageWork,
     RestoreSpec, RestoredImage, Retire, Step, StoreAsked, StoreSpec, StoredObject,
 };
-pub use spec::{IfExists, Labels, Submission, TransferSpec, Verify};
+pub use spec::{IfExists, Labels, LeftOpen, Submission, TransferSpec, Verify};
 pub use transition::{Change, Illegal};

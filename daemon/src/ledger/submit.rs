@@ -105,10 +105,14 @@ impl Ledger {
             let spec = fingerprint(&submission)?;
             let what = || "an idempotency key".to_owned();
             if let Some(used) = desk.store.read::<KeyUse>(Table::Keys, key.as_bytes(), what)? {
-                if used.spec != spec && used.spec != fingerprint_of_schema_5(&submission)? {
+                let job = desk.job(used.job)?;
+                let again = as_of(&submission, &job);
+                if used.spec != fingerprint(&again)?
+                    && used.spec != fingerprint_of_schema_5(&again)?
+                {
                     return Err(Error::KeyReused { key, job: used.job });
                 }
-                let submitted = Submitted { job: desk.job(used.job)?, existed: true };
+                let submitted = Submitted { job, existed: true };
                 // It may be a moment old, and not on disk yet.
                 return Ok((submitted, desk.enter(&mut book, draft)?));
             }
@@ -126,6 +130,21 @@ impl Ledger {
         book.last_id = book.last_id.max(Some(id));
         Ok((Submitted { job, existed: false }, ticket))
     }
+}
+
+/// The request as it was when it made `job`: what it left open is as the job has it, also where the configuration
+/// says something else by now.
+fn as_of(submission: &Submission, job: &Job) -> Submission {
+    let mut then = submission.clone();
+    if let (Some(spec), Some(made)) = (&mut then.spec, &job.spec) {
+        if submission.left_open.verify {
+            spec.verify = made.verify;
+        }
+        if submission.left_open.if_exists {
+            spec.if_exists = made.if_exists;
+        }
+    }
+    then
 }
 
 /// What tells one specification from another: of a transfer its spec alone, as it has always been, and the

@@ -96,6 +96,16 @@ pub struct Submission {
     /// Webhooks that are told of it, besides those that are told of all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<String>,
+    /// Of the request alone: it says nothing about the job.
+    #[serde(skip)]
+    pub left_open: LeftOpen,
+}
+
+/// What of a transfer a request left to the configuration, which may say something else when it is sent again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOpen {
+    pub verify: bool,
+    pub if_exists: bool,
 }
 
 impl Submission {
@@ -111,7 +121,8 @@ impl Submission {
 
     fn of(spec: Option<TransferSpec>, image: Option<ImageSpec>) -> Self {
         let (labels, notify) = (Labels::new(), Vec::new());
-        Self { spec, image, priority: 0, labels, idempotency_key: None, notify }
+        let left_open = LeftOpen::default();
+        Self { spec, image, priority: 0, labels, idempotency_key: None, notify, left_open }
     }
 
     /// What a job of it does.

@@ -15,7 +15,8 @@ use crate::model::spec::{
     IDEMPOTENCY_KEY_BYTES_MAX, LABELS_MAX, NOTIFY_MAX, PRIORITY_MAX, TAGS_MAX,
 };
 use crate::model::{
-    Address, ByteCount, Labels, ObjectAddress, Submission, Timestamp, TransferSpec, Verify,
+    Address, ByteCount, Labels, LeftOpen, ObjectAddress, Submission, Timestamp, TransferSpec,
+    Verify,
 };
 
 /// The longest target that is read at all.
@@ -102,8 +103,12 @@ pub(super) fn submission_of(
 ) -> Result<Submission, Invalid> {
     let mut request = request;
     let transfer = request.transfer.take().unwrap_or_default();
+    let left_open = LeftOpen {
+        verify: transfer.verify() == v1::Verify::Unspecified,
+        if_exists: transfer.if_exists() == v1::IfExists::Unspecified,
+    };
     let spec = transfer_spec(transfer, source, target, defaults)?;
-    queued(Submission::new(spec), request)
+    queued(Submission { left_open, ..Submission::new(spec) }, request)
 }
 
 /// With the fields that every kind of job has.

@@ -26,8 +26,12 @@ use crate::model::{
 
 pub const WAIT: Duration = Duration::from_secs(20);
 
+const DEFAULTS: Defaults = Defaults { verify: Verify::Auto, if_exists: IfExists::Fail };
+
 #[derive(Default)]
 pub struct Told {
+    /// Of a configuration that was changed.
+    pub defaults: Option<Defaults>,
     pub draining: bool,
     pub live: BTreeMap<JobId, Live>,
     pub limits: Limits,
@@ -86,7 +90,7 @@ fn in_force(limits: Limits) -> InForce {
 #[async_trait]
 impl Engine for Fake {
     fn defaults(&self) -> Defaults {
-        Defaults { verify: Verify::Auto, if_exists: IfExists::Fail }
+        self.told().defaults.unwrap_or(DEFAULTS)
     }
 
     fn check(&self, submission: &Submission) -> Result<(), String> {

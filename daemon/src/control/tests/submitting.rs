@@ -8,6 +8,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::harness::{Daemon, WAIT, request};
+use crate::control::Defaults;
+use crate::model::{IfExists, Verify};
 
 fn refused(response: &v1::SubmitManyResponse) -> (Code, &str) {
     match &response.outcome {
@@ -44,6 +46,24 @@ async fn an_idempotency_key_answers_the_same_job_or_refuses_another_specificatio
     assert!(!first.existed && again.existed);
     assert_eq!(first.job.expect("a job").id, again.job.expect("a job").id);
     let other = daemon.client.submit(keyed("b")).await.expect_err("another specification");
+    assert_eq!(other.code(), Code::AlreadyExists);
+}
+
+/// The script that sends it again has changed nothing, and does not know the configuration.
+#[tokio::test]
+async fn a_key_answers_the_same_job_after_the_defaults_have_changed() {
+    let mut daemon = Daemon::start().await;
+    let mut keyed =
+        v1::SubmitRequest { idempotency_key: Some("once".to_owned()), ..request("a", "1") };
+    let first = daemon.client.submit(keyed.clone()).await.expect("taken").into_inner();
+    let defaults = Defaults { verify: Verify::Readback, if_exists: IfExists::Replace };
+    daemon.engine.told().defaults = Some(defaults);
+    let again = daemon.client.submit(keyed.clone()).await.expect("known").into_inner();
+    assert!(again.existed);
+    assert_eq!(again.job.expect("a job").id, first.job.expect("a job").id);
+    // What is said, and not left to the configuration, is another specification.
+    keyed.transfer.as_mut().expect("set").set_if_exists(v1::IfExists::Replace);
+    let other = daemon.client.submit(keyed).await.expect_err("another specification");
     assert_eq!(other.code(), Code::AlreadyExists);
 }
 

@@ -6,7 +6,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::*;
-use crate::model::Address;
+use crate::model::{Address, LeftOpen};
 
 fn ledger_dir(dir: &Path) -> PathBuf {
     dir.join("ledger")
@@ -167,6 +167,7 @@ async fn a_ledger_made_from_its_log_has_the_same_jobs() {
                 labels: Labels::new(),
                 idempotency_key: job.idempotency_key,
                 notify: Vec::new(),
+                left_open: LeftOpen::default(),
             };
             let again = ledger.submit(one, "uid:0").await.expect("the key is known");
             assert_eq!((again.existed, again.job.id), (true, job.id));

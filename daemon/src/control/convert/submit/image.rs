@@ -7,8 +7,8 @@ use super::{OBJECT_TAGS, address, queued, storage_class_of, tags};
 use crate::control::engine::Defaults;
 use crate::model::address::{NotAnAddress, check_bucket};
 use crate::model::{
-    Address, IfExists, ImageAddress, ImageSpec, ObjectAddress, RemoteName, RestoreSpec, StoreSpec,
-    Submission, TransferSpec,
+    Address, IfExists, ImageAddress, ImageSpec, LeftOpen, ObjectAddress, RemoteName, RestoreSpec,
+    StoreSpec, Submission, TransferSpec,
 };
 
 /// EC2's limit on tags, less the one by which a job finds its image.
@@ -85,7 +85,8 @@ fn store(asked: v1::StoreSpec, defaults: Defaults) -> Result<Submission, Invalid
         clean_up_landed: false,
         retire_source: None,
     };
-    Ok(Submission::image(image, spec))
+    let left_open = LeftOpen { verify: is_carried, if_exists: is_carried };
+    Ok(Submission { left_open, ..Submission::image(image, spec) })
 }
 
 fn restore(asked: v1::RestoreSpec) -> Result<Submission, Invalid> {
@@ -141,7 +142,8 @@ fn migrate(asked: v1::MigrateSpec, defaults: Defaults) -> Result<Submission, Inv
         clean_up_landed: asked.clean_up_landed,
         retire_source: words::retire_asked(asked.retire_source)?,
     };
-    Ok(Submission::image(image, Some(spec)))
+    let left_open = LeftOpen { verify: true, if_exists: false };
+    Ok(Submission { left_open, ..Submission::image(image, Some(spec)) })
 }
 
 fn carried(source: ObjectAddress, target: ObjectAddress, defaults: Defaults) -> TransferSpec {

@@ -53,6 +53,7 @@ fn a_bare_request_takes_the_configuration_s_defaults() {
     assert_eq!(spec.source.to_string(), "com:images/golden/ami-1.bin");
     assert_eq!(spec.target.to_string(), "gov:vault/ami-1.bin");
     assert_eq!((spec.verify, spec.if_exists), (Verify::Auto, IfExists::Fail));
+    assert_eq!(read.left_open, LeftOpen { verify: true, if_exists: true });
     assert_eq!((read.priority, spec.part_size, spec.encryption), (0, None, None));
 }
 
