@@ -16,6 +16,7 @@ mod access;
 mod act;
 mod convert;
 mod engine;
+mod health;
 mod images;
 mod limits;
 mod listen;

@@ -32,12 +32,11 @@ use causeway_proto::v1;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 
 use super::access::{Gate, Pacing, Role};
-use super::service::{SERVICE_NAME, Service};
+use super::service::Service;
 use crate::ledger::Ledger;
 pub use guard::Guard;
 use socket::Socket;
@@ -168,6 +167,7 @@ impl Bound {
     /// Where it ends before it was stopped.
     pub async fn serve(self, service: Service) -> Result<(), Error> {
         let stop = service.stop.clone();
+        let health = service.clone().follow_health();
         let routes = routes(service).await?;
         let (gated, ended) = (Arc::clone(&self.guard), stop.clone().cancelled_owned());
         let router = server()
@@ -195,6 +195,7 @@ impl Bound {
                 tracing::info!("clients that did not leave were left behind");
                 Ok(())
             }
+            () = health => Ok(()),
         }
     }
 }
@@ -208,8 +209,8 @@ fn server() -> Server {
 }
 
 async fn routes(service: Service) -> Result<Routes, Error> {
-    let health = service.health.clone();
-    health.set_service_status(SERVICE_NAME, ServingStatus::Serving).await;
+    service.tell_health().await;
+    let health = service.health.reporter();
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)

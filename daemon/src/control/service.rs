@@ -8,12 +8,11 @@ use futures::Stream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 
 use super::access::Admitted;
 use super::convert::{self, Invalid};
 use super::engine::Engine;
+use super::health::Health;
 use super::turns::Turns;
 use super::{act, images, limits, submit, watch};
 use crate::base::{chain, clock};
@@ -39,8 +38,8 @@ pub struct Service {
     /// Ends the streams, and the listener.
     pub(super) stop: CancellationToken,
     pub(super) watches: Arc<Semaphore>,
+    pub(super) health: Health,
     pub(super) turns: Turns,
-    pub(super) health: HealthReporter,
 }
 
 impl std::fmt::Debug for Service {
@@ -57,8 +56,8 @@ impl Service {
             engine,
             stop,
             watches: Arc::new(Semaphore::new(WATCHES_MAX)),
+            health: Health::new(),
             turns: Turns::new(),
-            health: HealthReporter::new(),
         }
     }
 
@@ -175,10 +174,7 @@ impl Service {
     async fn drain_or_not(&self, undo: bool, actor: &str) -> v1::DrainResponse {
         let jobs_running = self.engine.drain(!undo);
         let draining = self.engine.is_draining();
-        let health = if draining { ServingStatus::NotServing } else { ServingStatus::Serving };
-        for service in ["", SERVICE_NAME] {
-            self.health.set_service_status(service, health).await;
-        }
+        self.tell_health().await;
         tracing::info!(draining, jobs_running, actor, "drain was asked for");
         self.remark("drain", actor, &[("draining", draining.to_string())]).await;
         v1::DrainResponse { draining, jobs_running }

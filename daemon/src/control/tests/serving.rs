@@ -130,6 +130,31 @@ async fn reflection_and_health_name_the_service() {
     assert_eq!(health.check(check()).await.expect("known").into_inner().status, 1);
 }
 
+/// Who goes by health checks sent its work to a daemon whose disk was full.
+#[tokio::test]
+async fn health_says_whether_work_is_taken_and_only_when_that_changes() {
+    let mut daemon = Daemon::start().await;
+    let mut health = HealthClient::new(daemon.channel.clone());
+    let asked = HealthCheckRequest { service: "causeway.v1.Control".to_owned() };
+    let mut told = health.watch(asked).await.expect("known").into_inner();
+    let mut next = async || {
+        let told = tokio::time::timeout(WAIT, told.next()).await.expect("in time");
+        told.expect("one more").expect("served").status
+    };
+    assert_eq!(next().await, 1);
+    let (data, away) = (daemon.dir.path().join("data"), daemon.dir.path().join("away"));
+    std::fs::rename(&data, &away).expect("moved");
+    assert_eq!(next().await, 2, "nothing is to be written where nothing is");
+    std::fs::rename(&away, &data).expect("moved back");
+    assert_eq!(next().await, 1);
+    daemon.client.drain(v1::DrainRequest { undo: false }).await.expect("drains");
+    assert_eq!(next().await, 2);
+    daemon.client.drain(v1::DrainRequest { undo: true }).await.expect("drains no more");
+    assert_eq!(next().await, 1);
+    daemon.stop.cancel();
+    assert_eq!(next().await, 2);
+}
+
 #[tokio::test]
 async fn a_draining_daemon_takes_no_new_work_and_says_why() {
     let mut daemon = Daemon::start().await;
