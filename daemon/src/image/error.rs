@@ -72,12 +72,10 @@ impl Error {
             | Self::Refused(_)
             | Self::BadAnswer(_)
             | Self::Untrusted(_) => FailureClass::Permanent,
-            Self::Credentials(_) => FailureClass::Credentials,
+            Self::Credentials(_) | Self::Unidentified(_) => FailureClass::Credentials,
             Self::Throttled(_) => FailureClass::Throttled,
             // A quota is not the side asking for fewer requests: nothing is gained by going slower.
-            Self::Quota(_) | Self::Unidentified(_) | Self::ServerFault(_) | Self::Unanswered(_) => {
-                FailureClass::Transient
-            }
+            Self::Quota(_) | Self::ServerFault(_) | Self::Unanswered(_) => FailureClass::Transient,
         }
     }
 

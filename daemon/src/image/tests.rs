@@ -256,6 +256,11 @@ async fn nothing_is_sent_before_the_account_is_known() {
     for (name, answer) in every(&images).await {
         let error = answer.expect_err(name);
         assert!(matches!(error, Error::Unidentified(_)), "{name}: {error}");
+        assert_eq!(
+            error.class(),
+            FailureClass::Credentials,
+            "it is waited for, and burns no attempt"
+        );
     }
     assert!(asked.lock().expect("not poisoned").is_empty());
 }
