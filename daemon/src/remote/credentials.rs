@@ -211,7 +211,7 @@ impl Watched {
     }
 
     async fn provide(&self) -> aws_credential_types::provider::Result {
-        Ok(self.until_reread(self.current().await?))
+        Ok(self.until_reread(self.ask().await?))
     }
 
     async fn ask(&self) -> aws_credential_types::provider::Result {
@@ -295,7 +295,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_provider_that_stumbles_costs_nothing_before_the_expiry() {
-        let watched = watched(&[240]);
+        let watched = watched(&[3600]);
         assert_eq!(watched.expire_at(), None);
         let first = watched.provide().await.expect("given");
         assert!(watched.expire_at().is_some());
