@@ -182,9 +182,10 @@ impl State {
     /// Whose turn it is of those that wait with such bytes to hold and whose lanes have room, and the bytes.
     fn first(&self, is_meant: impl Fn(u64) -> bool) -> Option<(u64, u64)> {
         let has_room = |lane: &Lane| self.lanes.get(lane).is_some_and(|(lane, _)| lane.has_room());
+        let is_there = |waiter: &&Waiter| !waiter.sender.is_closed();
         self.seats
             .iter()
-            .filter_map(|(id, seat)| Some((*id, seat, seat.waiting.front()?)))
+            .filter_map(|(id, seat)| Some((*id, seat, seat.waiting.iter().find(is_there)?)))
             .filter(|(_, seat, waiter)| is_meant(waiter.bytes) && seat.lanes.iter().all(has_room))
             .min_by_key(|(_, seat, waiter)| (seat.in_flight, waiter.ticket))
             .map(|(id, _, waiter)| (id, waiter.bytes))
@@ -192,6 +193,9 @@ impl State {
 
     fn take(&mut self, id: u64) -> Option<Waiter> {
         let seat = self.seats.get_mut(&id)?;
+        while seat.waiting.front()?.sender.is_closed() {
+            seat.waiting.pop_front();
+        }
         let waiter = seat.waiting.pop_front()?;
         seat.in_flight += 1;
         self.in_flight += 1;
@@ -245,6 +249,7 @@ impl Seat {
     /// place.
     pub async fn acquire_holding(&self, bytes: u64) -> Permit {
         loop {
+            let mut giving_up = GivingUp(Some(&self.slots));
             let granted = {
                 let mut state = self.slots.lock();
                 let ticket = state.next_ticket;
@@ -258,22 +263,39 @@ impl Seat {
             self.slots.dispatch();
             // The sender is only dropped with the seat, which this borrow keeps alive.
             if let Ok(permit) = granted.await {
+                giving_up.0 = None;
                 return permit;
             }
         }
     }
 }
 
+/// Has others looked at that may have waited behind one who gives up. Dropped after the end of what that one
+/// waits on.
+struct GivingUp<'a>(Option<&'a Slots>);
+
+impl Drop for GivingUp<'_> {
+    fn drop(&mut self) {
+        if let Some(slots) = self.0 {
+            slots.dispatch();
+        }
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut state = self.slots.lock();
-        // Permits that outlive the seat still have to give back the lanes' slots.
-        let Some(seat) = state.seats.get_mut(&self.id) else { return };
-        seat.left = true;
-        seat.waiting.clear();
-        if seat.in_flight == 0 {
-            state.seats.remove(&self.id);
+        {
+            let mut state = self.slots.lock();
+            // Permits that outlive the seat still have to give back the lanes' slots.
+            let Some(seat) = state.seats.get_mut(&self.id) else { return };
+            seat.left = true;
+            seat.waiting.clear();
+            if seat.in_flight == 0 {
+                state.seats.remove(&self.id);
+            }
         }
+        // Others may have waited behind one of its own.
+        self.slots.dispatch();
     }
 }
 

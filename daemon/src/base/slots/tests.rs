@@ -133,6 +133,27 @@ async fn what_is_held_returns_to_zero_and_an_object_beyond_the_room_goes_alone()
     assert_eq!((slots.in_flight(), slots.lock().held), (0, 0));
 }
 
+/// They fit, and nothing else would have them looked at before some other object has gone.
+#[tokio::test]
+async fn who_waited_behind_one_that_gives_up_is_granted_at_once() {
+    let slots = Slots::new(4).holding(16);
+    let _held = join(&slots).acquire_holding(10).await;
+    for leaves in [false, true] {
+        let (seat, other) = (join(&slots), join(&slots));
+        let mut large = Box::pin(seat.acquire_holding(8));
+        assert!(futures::poll!(&mut large).is_pending());
+        let little = tokio::spawn(async move { other.acquire_holding(1).await });
+        tokio::task::yield_now().await;
+        assert!(!little.is_finished(), "it came later");
+        drop(large);
+        if leaves {
+            drop(seat);
+        }
+        tokio::task::yield_now().await;
+        assert!(little.is_finished());
+    }
+}
+
 /// A side that is slow keeps small objects of its own waiting, and not those of another.
 #[tokio::test(start_paused = true)]
 async fn an_object_whose_lane_is_full_keeps_nobody_from_the_memory() {
