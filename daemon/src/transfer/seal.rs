@@ -12,7 +12,6 @@ use tokio::time::Instant;
 use super::pulse::Pulse;
 use super::retry::Budget;
 use super::small::{Held, body};
-use super::unrecorded::{SKEW, millis};
 use super::{Fault, Transfer};
 use crate::base::{CrashPoint, Measure, clock, crash_point};
 use crate::blob::{self, Existing, SealedPart};
@@ -210,10 +209,11 @@ impl Transfer {
         fault: Fault,
     ) -> Result<Job, Fault> {
         // An older one that was to be replaced may have the same bytes, and other metadata.
-        let since = Timestamp(since.0.saturating_sub(millis(SKEW)));
+        let ahead = self.target.remote().clock_ahead_millis();
+        let since = ahead.map(|ahead| by_their_clock(since, ahead));
         if let Ok(Some(existing)) = self.stop.or_now(self.target.look()).await?
             && may_be_ours(&existing, source, digest)
-            && existing.last_modified.is_none_or(|at| at >= since)
+            && existing.last_modified.zip(since).is_some_and(|(at, since)| at >= since)
         {
             return self.record.publish(existing.published()).await;
         }
@@ -346,6 +346,15 @@ impl Transfer {
 }
 
 /// Where the server gives no checksum of the whole, the proof that follows decides.
+/// A moment here by a clock that this machine's is so many milliseconds ahead of, as far as that is known: to a
+/// second, as the times of objects are.
+fn by_their_clock(at: Timestamp, ahead_millis: i64) -> Timestamp {
+    const SLACK_MILLIS: u64 = 2_000;
+    Timestamp(
+        at.0.saturating_add_signed(ahead_millis.saturating_neg()).saturating_sub(SLACK_MILLIS),
+    )
+}
+
 fn may_be_ours(existing: &Existing, source: &PinnedObject, digest: ObjectDigest) -> bool {
     existing.size == source.size && existing.crc64nvme.is_none_or(|crc| crc == digest.crc64nvme)
 }

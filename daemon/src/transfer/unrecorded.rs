@@ -20,7 +20,7 @@ use crate::model::{Job, JobId, Side, Timestamp, TransferState};
 
 /// Clocks here and at S3 differ by less: past it S3 refuses every request.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html> (RequestTimeTooSkewed)
-pub(super) const SKEW: Duration = Duration::from_secs(15 * 60);
+const SKEW: Duration = Duration::from_secs(15 * 60);
 /// S3 refuses a request that is older than 15 minutes by a clock that may be 15 minutes ahead of its own;
 /// and all tries of one request take less than another half an hour.
 pub const LANDED_AFTER: Duration = Duration::from_secs(3600);
@@ -159,7 +159,7 @@ fn may_be_ours(
     Ok((!others_ask).then_some(true))
 }
 
-pub(super) fn millis(length: Duration) -> u64 {
+fn millis(length: Duration) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
