@@ -35,16 +35,7 @@ fn fact(number: u32) -> PartFact {
 }
 
 fn plan(size: u64) -> Change {
-    let source = Box::new(PinnedObject {
-        size,
-        etag: "e".repeat(32),
-        version_id: None,
-        last_modified: None,
-        headers: Default::default(),
-        metadata: Default::default(),
-        tags: Default::default(),
-        crc64nvme: None,
-    });
+    let source = Box::new(PinnedObject::bare(size, &"e".repeat(32)));
     let plan = PartPlan::new(size, None, 64).expect("legal");
     Change::Plan { source, plan, warnings: vec![] }
 }

@@ -143,16 +143,7 @@ fn token(job: &Job) -> u64 {
 }
 
 fn plan(size: u64) -> Change {
-    let source = Box::new(PinnedObject {
-        size,
-        etag: "e".into(),
-        version_id: None,
-        last_modified: None,
-        headers: Default::default(),
-        metadata: Default::default(),
-        tags: Default::default(),
-        crc64nvme: None,
-    });
+    let source = Box::new(PinnedObject::bare(size, "e"));
     let plan = PartPlan::new(size, None, 64).expect("legal");
     Change::Plan { source, plan, warnings: vec![] }
 }

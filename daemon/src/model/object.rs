@@ -55,6 +55,22 @@ pub struct PinnedObject {
     pub crc64nvme: Option<u64>,
 }
 
+impl PinnedObject {
+    /// An object of so many bytes of which nothing is known but its ETag.
+    pub fn bare(size: u64, etag: &str) -> Self {
+        Self {
+            size,
+            etag: etag.to_owned(),
+            version_id: None,
+            last_modified: None,
+            headers: ObjectHeaders::default(),
+            metadata: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            crc64nvme: None,
+        }
+    }
+}
+
 /// The object at the target once S3 said yes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedObject {

@@ -28,7 +28,7 @@ use causewayd::blob::{
 };
 use causewayd::egress::Egress;
 use causewayd::model::{
-    AllowedHosts, ByteRange, ObjectAddress, ObjectHeaders, PartNumber, PinnedObject, Side, UploadId,
+    AllowedHosts, ByteRange, ObjectAddress, PartNumber, PinnedObject, Side, UploadId,
 };
 use causewayd::remote::{Credentials, Options, Remote, Secret};
 use futures::StreamExt as _;
@@ -179,16 +179,7 @@ impl Scene {
 }
 
 async fn read(source: &dyn Source, len: u64) -> Result<(), Error> {
-    let pinned = PinnedObject {
-        size: 100,
-        etag: "abc".to_owned(),
-        version_id: None,
-        last_modified: None,
-        headers: ObjectHeaders::default(),
-        metadata: BTreeMap::new(),
-        tags: BTreeMap::new(),
-        crc64nvme: None,
-    };
+    let pinned = PinnedObject::bare(100, "abc");
     let mut frames = source.read(&pinned, ByteRange { start: 36, len }).await?;
     let mut found = 0;
     while let Some(frame) = frames.next().await {

@@ -1,6 +1,5 @@
 //! Servers for the tests: s3s-fs, with TLS and without, and one that says what it is told to.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::base::{Limits, NoObserver};
-use crate::model::{ObjectAddress, ObjectHeaders, PinnedObject};
+use crate::model::{ObjectAddress, PinnedObject};
 use crate::remote::{Credentials, Options, Remote, Secret};
 
 pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
@@ -201,14 +200,5 @@ pub fn address(key: &str) -> ObjectAddress {
 
 /// What a scripted server's object of so many bytes is pinned as.
 pub fn pinned(size: u64) -> PinnedObject {
-    PinnedObject {
-        size,
-        etag: "abc".to_owned(),
-        version_id: None,
-        last_modified: None,
-        headers: ObjectHeaders::default(),
-        metadata: BTreeMap::new(),
-        tags: BTreeMap::new(),
-        crc64nvme: None,
-    }
+    PinnedObject::bare(size, "abc")
 }

@@ -270,16 +270,7 @@ async fn progress_tells_the_parts_that_were_recorded_when_its_figures_move() {
     daemon.submit("a", "1").await;
     let job = daemon.claim().await;
     let token = job.lease.as_ref().expect("claimed").token;
-    let source = Box::new(PinnedObject {
-        size: 8 * LEN,
-        etag: "e".into(),
-        version_id: None,
-        last_modified: None,
-        headers: Default::default(),
-        metadata: Default::default(),
-        tags: Default::default(),
-        crc64nvme: None,
-    });
+    let source = Box::new(PinnedObject::bare(8 * LEN, "e"));
     let plan = PartPlan::new(8 * LEN, Some(LEN), 8).expect("legal");
     let plan = Change::Plan { source, plan, warnings: vec![] };
     for change in [plan, Change::Upload(UploadId("u".into()))] {

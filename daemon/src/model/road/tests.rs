@@ -192,16 +192,7 @@ fn a_job_has_the_berth_and_the_stage_of_what_it_does() {
 fn a_cancelled_job_that_had_carried_goes_on_from_there() {
     let job = migrate();
     let stored = road(&job).into_iter().take(3).fold(job, |job, (_, fact)| take(job, fact));
-    let source = PinnedObject {
-        size: 100,
-        etag: "e".into(),
-        version_id: None,
-        last_modified: None,
-        headers: Default::default(),
-        metadata: Default::default(),
-        tags: Default::default(),
-        crc64nvme: None,
-    };
+    let source = PinnedObject::bare(100, "e");
     let plan = PartPlan::new(100, None, 64).expect("legal");
     let digest = ObjectDigest { blake3: [0; 32], crc64nvme: 0 };
     let plan = Change::Plan { source: Box::new(source), plan, warnings: vec![] };

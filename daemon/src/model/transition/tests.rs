@@ -20,16 +20,7 @@ fn lease(token: u64) -> Lease {
 }
 
 fn pinned() -> Box<PinnedObject> {
-    Box::new(PinnedObject {
-        size: 100 << 20,
-        etag: "e".into(),
-        version_id: None,
-        last_modified: None,
-        headers: Default::default(),
-        metadata: Default::default(),
-        tags: Default::default(),
-        crc64nvme: None,
-    })
+    Box::new(PinnedObject::bare(100 << 20, "e"))
 }
 
 fn plan() -> Change {

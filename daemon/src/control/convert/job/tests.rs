@@ -30,16 +30,8 @@ fn submitted(source: &str) -> Job {
 /// A job with 25 MiB in three parts, of which the first is done.
 fn running() -> Job {
     let mut job = submitted("com:images/golden/ami-1.bin");
-    let source = PinnedObject {
-        size: 25 * MIB,
-        etag: "abc-3".to_owned(),
-        version_id: Some("v1".to_owned()),
-        last_modified: None,
-        headers: Default::default(),
-        metadata: BTreeMap::new(),
-        tags: BTreeMap::new(),
-        crc64nvme: None,
-    };
+    let source =
+        PinnedObject { version_id: Some("v1".to_owned()), ..PinnedObject::bare(25 * MIB, "abc-3") };
     let plan = PartPlan::new(source.size, Some(10 * MIB), 8).expect("legal");
     job.transfer = TransferState::Uploading { source, plan, upload: UploadId("u".to_owned()) };
     job.state = JobState::Running;
