@@ -50,7 +50,13 @@ pub(super) async fn region(
         Ok(None) => {
             report.passed(NAME, format!("{bucket} is there; nobody says in which Region"));
         }
-        Err(trouble) => report.refused(NAME, &trouble.told(report.side()))?,
+        Err(trouble) => {
+            report.refused(NAME, &trouble.told(report.side()))?;
+            // Whatever else is asked of it would say that again, each in its own words and with its own remedy.
+            if matches!(trouble, Trouble::Refused(blob::Error::NoSuchBucket(_))) {
+                return Err(Halted);
+            }
+        }
     }
     Ok(())
 }

@@ -281,6 +281,8 @@ async fn a_bucket_that_is_missing_or_elsewhere_is_told() -> Result<()> {
     let (code, checks) = cloud.preflight(&[SOURCE, "gov:nowhere/a.bin"]).await?;
     ensure!(code == 1, "{checks:#?}");
     failed(&checks, "target", "bucket", &["NoSuchBucket", "nowhere"])?;
+    let told = checks.iter().filter(|check| check.to_string().contains("nowhere")).count();
+    ensure!(told == 1, "one cause is told once: {checks:#?}");
     let (code, checks) = cloud.preflight(&[SOURCE, "east:landing/a.bin"]).await?;
     ensure!(code == 1, "{checks:#?}");
     failed(&checks, "target", "bucket", &["is in us-gov-west-1", "a remote of us-gov-west-1"])?;
