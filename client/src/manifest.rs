@@ -6,7 +6,8 @@
 //! # Invariants
 //! - Memory is bounded by one line of [`LINE_BYTES_MAX`], whatever the file holds.
 //! - Every line that is not blank gives exactly one [`Line`], with its number from 1; only a CSV header
-//!   gives none, or, when it is wrong, the last. So does the first line of a JSON array.
+//!   gives none, or, when it is wrong, the last. So does the first line of a JSON array, or of an object that
+//!   goes over many.
 
 mod columns;
 mod entry;
@@ -120,16 +121,19 @@ impl<R: BufRead> Reader<R> {
         Ok(Some(is_whole && self.buffer.len() <= LINE_BYTES_MAX))
     }
 
-    /// Whether the buffer begins a JSON array. Of one that goes over many lines, the last element stands on its
-    /// line as an object would: it alone would be taken.
-    fn begins_array(&mut self, is_whole: bool) -> bool {
+    /// What is wrong with the file, where the buffer begins a JSON array or an object that goes over many lines. Of
+    /// such an array, the last element stands on its line as an object would: it alone would be taken.
+    fn misshapen(&mut self, is_whole: bool) -> Option<&'static str> {
         if self.begun || self.format == Some(Format::Csv) {
-            return false;
+            return None;
         }
         let text = String::from_utf8_lossy(&self.buffer);
-        let text = text.trim_start();
+        let text = text.trim();
         self.begun = !text.is_empty() || !is_whole;
-        text.starts_with('[')
+        if text.starts_with('[') {
+            return Some(entry::ARRAY);
+        }
+        (is_whole && entry::is_unfinished(text)).then_some(entry::UNFINISHED)
     }
 
     /// What the line in the buffer stands for; `None` for a blank line and a header.
@@ -173,13 +177,15 @@ impl<R: BufRead> Iterator for Reader<R> {
         while !self.finished {
             let outcome = match self.read_line() {
                 Ok(None) => break,
-                Ok(Some(is_whole)) if self.begins_array(is_whole) => {
-                    // As with a wrong header: nothing of the file is taken.
-                    self.finished = true;
-                    Some(Err(entry::ARRAY.to_owned()))
-                }
-                Ok(Some(true)) => self.parse(),
-                Ok(Some(false)) => Some(Err(format!("longer than {} KiB", LINE_BYTES_MAX >> 10))),
+                Ok(Some(is_whole)) => match self.misshapen(is_whole) {
+                    Some(fault) => {
+                        // As with a wrong header: nothing of the file is taken.
+                        self.finished = true;
+                        Some(Err(fault.to_owned()))
+                    }
+                    None if is_whole => self.parse(),
+                    None => Some(Err(format!("longer than {} KiB", LINE_BYTES_MAX >> 10))),
+                },
                 Err(error) => {
                     self.finished = true;
                     return Some(Err(error));

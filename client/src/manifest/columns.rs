@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::entry::Entry;
+use super::entry::{Entry, reason};
 
 /// Longer than any column's name.
 const NAME_LEN_MAX: usize = 32;
@@ -56,7 +56,7 @@ impl Columns {
                 fields.insert((*name).to_owned(), kind.value(name, cell)?);
             }
         }
-        serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
+        serde_json::from_value(Value::Object(fields)).map_err(|error| reason(&error))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::columns::Cell;
 use crate::v1::SubmitRequest;
@@ -25,19 +25,44 @@ pub(super) trait Entry: DeserializeOwned {
 pub(super) const ARRAY: &str =
     "a JSON array: write one object a line, as `jq -c '.[]' FILE` does of a file";
 
+/// The same of an object that goes over many lines.
+pub(super) const UNFINISHED: &str = "an object that does not end on its line: write one object a line, as \
+     `jq -c . FILE` does of a file";
+
 pub(super) fn from_json<E: Entry>(text: &str) -> Result<E, String> {
     if text.starts_with('[') {
         return Err(ARRAY.to_owned());
     }
-    serde_json::from_str(text).map_err(|error| {
-        // serde_json counts lines within what it was given, and that is always one line.
-        let message = error.to_string();
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        match message.strip_suffix(&place) {
-            Some(reason) => format!("column {}: {reason}", error.column()),
-            None => message,
-        }
+    if !text.starts_with('{') {
+        return Err("not a JSON object".to_owned());
+    }
+    serde_json::from_str(text).map_err(|error| match error.is_eof() {
+        true => UNFINISHED.to_owned(),
+        false => reason(&error),
     })
+}
+
+/// Whether the text is the beginning of an object, and lacks its end.
+pub(super) fn is_unfinished(text: &str) -> bool {
+    let parsed: Result<IgnoredAny, _> = serde_json::from_str(text);
+    text.starts_with('{') && parsed.is_err_and(|error| error.is_eof())
+}
+
+/// What is wrong with a value, in the words of who writes manifests.
+pub(super) fn reason(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    // serde_json counts lines within what it was given, and that is always one line.
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let placed = message.strip_suffix(&place);
+    let message = placed.unwrap_or(&message);
+    let words = match message.strip_suffix("expected i32") {
+        Some(before) => format!("{before}expected a whole number"),
+        None => message.to_owned(),
+    };
+    match placed {
+        Some(_) => format!("column {}: {words}", error.column()),
+        None => words,
+    }
 }
 
 /// A request that is yet without a job: how the line's job stands in the queue. An idempotency key is the
@@ -65,7 +90,7 @@ pub(super) fn queued(
 
 /// A list of names, or one text of names with `;` between them.
 #[derive(Debug, Default, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "notify: neither a name nor a list of names")]
 pub(super) enum Names {
     #[default]
     None,

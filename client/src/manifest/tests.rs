@@ -112,6 +112,13 @@ fn faults_say_what_is_wrong() {
         ("{\"source\":\"a\",\"target\":\"b\",\"part_size\":-1}", 1, "part_size: -1"),
         ("{\"source\":\"\",\"target\":\"b\"}", 1, "must not be empty"),
         ("[{\"source\":\"a\"}]", 1, "one object a line"),
+        ("{\n", 1, "`jq -c . FILE`"),
+        ("{\"source\":\"a\",\"target\":\"b\"}\n{\"source\":\n", 2, "does not end on its line"),
+        ("{\"source\":\"a\",\"target\":\"b\"}\n5\n", 2, "not a JSON object"),
+        ("{\"source\":\"a\",\"target\":\"b\"}\na,b\n", 2, "not a JSON object"),
+        ("{\"source\":\"a\",\"target\":\"b\",\"priority\":\"9\"}", 1, "expected a whole number"),
+        ("{\"source\":\"a\",\"target\":\"b\",\"notify\":5}", 1, "nor a list of names"),
+        ("source,target,priority\na,b,5000000000\n", 2, "expected a whole number"),
         ("source,target\na,b\na,b,c\n", 3, "3 fields, but the header names 2"),
         ("source,target\n\"a,b\n", 2, "does not end on its line"),
         ("source,target,tags\na,b,=1\n", 2, "`=1` is not KEY=VALUE"),
@@ -126,6 +133,9 @@ fn faults_say_what_is_wrong() {
         let (line, message) = fault(text.as_bytes());
         assert_eq!(line, number, "{text}");
         assert!(message.contains(part), "{text}: {message}");
+        for ours in ["struct", "enum", "Transfer", "Names", "i32", "EOF"] {
+            assert!(!message.contains(ours), "{text}: {message}");
+        }
     }
     assert_eq!(fault(b"{\"source\":\"\xff\"}"), (1, "not UTF-8".to_owned()));
 }
@@ -219,6 +229,22 @@ fn of_a_json_array_nothing_is_taken() {
     assert_eq!(outcomes, [true, false, true], "a line of a file that is none");
 }
 
+/// What `jq .` prints: each of its thousand lines was a fault of its own.
+#[test]
+fn an_object_over_many_lines_ends_its_file_with_one_fault() {
+    let over_many = "{\n  \"source\": \"a\",\n  \"target\": \"b\"\n}\n";
+    for (text, number) in [
+        (over_many.to_owned(), 1),
+        (format!(" \n{over_many}"), 2),
+        ("{\"source\": \"a\",\n\"target\": \"b\"}\n".to_owned(), 1),
+    ] {
+        let lines = read(text.as_bytes());
+        assert_eq!(lines.len(), 1, "{text}");
+        assert_eq!(lines[0].number, number);
+        assert_eq!(lines[0].outcome, Err(entry::UNFINISHED.to_owned()));
+    }
+}
+
 /// Two objects, whose keys differ in a blank: the line said the one and the job carried the other.
 #[test]
 fn white_space_around_a_cell_of_csv_is_the_keys() {
@@ -259,7 +285,7 @@ proptest! {
             prop_assert!(number > last);
             last = number;
         }
-        // An array is read no further.
+        // An array is read no further, nor an object that has no end.
         prop_assert!(reader.finished || reader.number == lines_of(&bytes));
     }
 
@@ -275,7 +301,7 @@ proptest! {
     fn good_lines_keep_their_numbers_among_broken_ones(good in proptest::collection::vec(any::<bool>(), 1..60)) {
         let text: String = good
             .iter()
-            .map(|good| if *good { "{\"source\":\"a\",\"target\":\"b\"}\n" } else { "{\"source\"\n" })
+            .map(|good| if *good { "{\"source\":\"a\",\"target\":\"b\"}\n" } else { "{\"source\"}\n" })
             .collect();
         let lines = Reader::new(Cursor::new(text), Some(Format::JsonLines), SubmitRequest::default());
         let outcomes: Vec<bool> = lines.map(|line| line.expect("no I/O").outcome.is_ok()).collect();
