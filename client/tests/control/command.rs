@@ -296,7 +296,9 @@ fn exit_codes_are_those_of_the_contract() {
     assert_eq!(run(&served, &arguments).code, Some(2));
     run(&served, &["submit", "c:b/hang.bin", "gov:b/"]);
     assert_eq!(run(&served, &["receipt", "J00001"]).code, Some(6));
-    assert_eq!(run(&served, &["pause", "J00001", "J404"]).code, Some(4));
+    let one_of_two = run(&served, &["pause", "J00001", "J404"]);
+    assert_eq!(one_of_two.code, Some(4));
+    assert!(one_of_two.err.starts_with("error: no job `J404`\n"), "{}", one_of_two.err);
     served.kill();
     let unreachable = run(&served, &["status"]);
     assert_eq!(unreachable.code, Some(3));

@@ -28,20 +28,30 @@ pub async fn act(
 /// A filter that is wider than was thought cannot be undone: on a terminal, it is asked about.
 pub async fn cancel(client: &Client, out: &mut Out, arguments: &Cancel) -> anyhow::Result<Exit> {
     let is_asked = arguments.select.is_many() && !arguments.yes && io::stdin().is_terminal();
-    if is_asked && !confirm(client, &arguments.select).await? {
-        print::note("nothing was cancelled");
-        return Ok(Exit::Refused);
+    if is_asked {
+        let Some(question) = question_about(client, &arguments.select).await? else {
+            print::note("no job matches");
+            return Ok(Exit::Done);
+        };
+        if !confirm(&question)? {
+            print::note("nothing was cancelled");
+            return Ok(Exit::Refused);
+        }
     }
     act(client, out, Action::Cancel, &arguments.select).await
 }
 
-/// Only `y` and `yes` mean yes; the end of the input does not.
-async fn confirm(client: &Client, select: &Select) -> anyhow::Result<bool> {
+/// What to ask before a cancel; nothing where it would change no job.
+async fn question_about(client: &Client, select: &Select) -> anyhow::Result<Option<String>> {
     let filter = select.selection().filter.unwrap_or_default();
     let unended = count(client, &filter, |state| !is_ended(state)).await?;
     // They have ended too, but keep what they uploaded for a retry: a cancel takes that away.
     let failed = count(client, &filter, |state| state == JobState::Failed).await?;
-    let question = question(unended, failed);
+    Ok(question(unended, failed))
+}
+
+/// Only `y` and `yes` mean yes; the end of the input does not.
+fn confirm(question: &str) -> anyhow::Result<bool> {
     // Not stdout: that is what scripts keep.
     let mut stderr = io::stderr();
     stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush()).map_err(Unwritable)?;
@@ -61,6 +71,14 @@ impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let more = if self.has_more { "more than " } else { "" };
         write!(f, "{more}{}", self.jobs)
+    }
+}
+
+impl Count {
+    /// With what is counted.
+    fn of(self, noun: &str) -> String {
+        let plural = if self.jobs == 1 && !self.has_more { "" } else { "s" };
+        format!("{self} {noun}{plural}")
     }
 }
 
@@ -84,13 +102,15 @@ async fn count(
     Ok(Count { jobs: answer.jobs.len(), has_more: !answer.next_page_token.is_empty() })
 }
 
-fn question(unended: Count, failed: Count) -> String {
+fn question(unended: Count, failed: Count) -> Option<String> {
     let given_up = "whose uploaded parts are given up";
-    match (unended.jobs, failed.jobs) {
-        (_, 0) => format!("cancel {unended} jobs? [y/N] "),
-        (0, _) => format!("cancel {failed} failed jobs, {given_up}? [y/N] "),
-        _ => format!("cancel {unended} jobs, and {failed} failed ones, {given_up}? [y/N] "),
-    }
+    let jobs = match (unended.jobs, failed.jobs) {
+        (0, 0) => return None,
+        (_, 0) => unended.of("job"),
+        (0, _) => format!("{}, {given_up}", failed.of("failed job")),
+        _ => format!("{}, and {}, {given_up}", unended.of("job"), failed.of("failed one")),
+    };
+    Some(format!("cancel {jobs}? [y/N] "))
 }
 
 pub async fn reprioritize(
@@ -109,7 +129,7 @@ fn report(out: &mut Out, answer: &ActionResponse, act: Act) -> anyhow::Result<Ex
             out.json(&view::ActionResult::from(result))?;
         }
         match &result.fault {
-            Some(fault) => out.error(format_args!("{}: {}", result.job_id, fault.message)),
+            Some(fault) => out.error(refusal(&result.job_id, &fault.message)),
             None if out.is_json() => {}
             None => out.line(phrase(result, act))?,
         }
@@ -122,6 +142,14 @@ fn report(out: &mut Out, answer: &ActionResponse, act: Act) -> anyhow::Result<Ex
     let exit = Exit::of_faults(faults.map(|fault| fault.code));
     // Only the first thousand are listed: a refusal may be behind them.
     Ok(if exit == Exit::Done && answer.refused > 0 { Exit::Refused } else { exit })
+}
+
+/// Most messages of the daemon name the job themselves.
+fn refusal(job_id: &str, message: &str) -> String {
+    match message.contains(job_id) {
+        true => message.to_owned(),
+        false => format!("{job_id}: {message}"),
+    }
 }
 
 fn phrase(result: &ActionResult, act: Act) -> String {
@@ -139,20 +167,35 @@ mod tests {
     /// A failed job looks ended, and yet a cancel costs what it had uploaded.
     #[test]
     fn the_question_names_failed_jobs_whose_parts_would_go() {
-        assert_eq!(question(counted(3), counted(0)), "cancel 3 jobs? [y/N] ");
-        assert_eq!(
-            question(counted(3), counted(40)),
-            "cancel 3 jobs, and 40 failed ones, whose uploaded parts are given up? [y/N] "
-        );
-        assert_eq!(
-            question(counted(0), counted(40)),
-            "cancel 40 failed jobs, whose uploaded parts are given up? [y/N] "
-        );
         let many = Count { jobs: 1_000, has_more: true };
-        assert_eq!(
-            question(many, many),
-            "cancel more than 1000 jobs, and more than 1000 failed ones, whose uploaded parts are \
-             given up? [y/N] "
-        );
+        let given_up = "whose uploaded parts are given up";
+        for (unended, failed, jobs) in [
+            (counted(3), counted(0), "3 jobs".to_owned()),
+            (counted(1), counted(0), "1 job".to_owned()),
+            (counted(3), counted(40), format!("3 jobs, and 40 failed ones, {given_up}")),
+            (counted(1), counted(1), format!("1 job, and 1 failed one, {given_up}")),
+            (counted(0), counted(40), format!("40 failed jobs, {given_up}")),
+            (counted(0), counted(1), format!("1 failed job, {given_up}")),
+            (
+                many,
+                many,
+                format!("more than 1000 jobs, and more than 1000 failed ones, {given_up}"),
+            ),
+        ] {
+            assert_eq!(question(unended, failed), Some(format!("cancel {jobs}? [y/N] ")));
+        }
+    }
+
+    /// To be asked about nothing looks like a filter that works.
+    #[test]
+    fn about_no_job_nothing_is_asked() {
+        assert_eq!(question(counted(0), counted(0)), None);
+    }
+
+    #[test]
+    fn a_refusal_names_its_job_once() {
+        let refused = "job J1 refused the change: it is paused already";
+        assert_eq!(refusal("J1", refused), refused);
+        assert_eq!(refusal("J1", "not now"), "J1: not now");
     }
 }
