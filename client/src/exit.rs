@@ -8,14 +8,14 @@ use tonic::Code;
 pub enum Exit {
     /// It did what was asked.
     Done = 0,
-    /// A job that was waited for failed or was cancelled, a check of a preflight failed, or what was done
-    /// cannot be told, since stdout cannot be written.
+    /// A job that was waited for failed or was cancelled, a check of a preflight failed, a manifest of which
+    /// lines were accepted cannot be read on, or what was done cannot be told, since stdout cannot be written.
     JobFailed = 1,
     /// The command line, the endpoint or a local file is wrong; clap uses the same number.
     Usage = 2,
     /// The daemon cannot be reached, or cannot do it now. Trying again later may help.
     Unreachable = 3,
-    /// No such job (or remote), or no image that matches.
+    /// No such job, or no image that matches.
     NotFound = 4,
     /// The caller may not do this.
     NotPermitted = 5,

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -248,14 +250,49 @@ fn a_manifest_with_wait_gives_one_outcome_a_line() {
     assert!(ran.err.contains("job J00001  c:b/ok.bin -> gov:b/\n"), "{}", ran.err);
 }
 
-/// What the reader had handed on before is with the daemon, answered or not.
+/// Its stdin gives the text, and then fails: the other end leaves with something unread.
+fn run_with_a_stdin_that_breaks(served: &Served, arguments: &[&str], input: &str) -> Ran {
+    let (mut other, mut stdin) = UnixStream::pair().expect("a pair");
+    stdin.write_all(b"x").expect("room");
+    other.write_all(input.as_bytes()).expect("room");
+    drop(other);
+    let mut command = command(&served.endpoint(), arguments);
+    ran(command.stdin(OwnedFd::from(stdin)).output().expect("it runs"))
+}
+
+/// Thirty jobs were made, no id was told, and code 2 says that nothing was done.
 #[test]
-fn a_manifest_that_cannot_be_read_on_says_what_is_not_known() {
+fn a_manifest_that_cannot_be_read_on_tells_of_all_that_was_taken() {
+    let served = Served::start();
+    let text = "{\"source\":\"c:b/ok.bin\",\"target\":\"gov:b/\"}\n".repeat(30);
+    for (has_wait, taken) in [(false, 30), (true, 60)] {
+        let mut arguments = vec!["submit", "--manifest", "-"];
+        arguments.extend(has_wait.then_some("--wait"));
+        let ran = run_with_a_stdin_that_breaks(&served, &arguments, &text);
+        assert_eq!(ran.code, Some(1), "{}", ran.err);
+        assert_eq!(ran.out.lines().count(), 30, "{}", ran.out);
+        let cause =
+            "error: the manifest cannot be read on; 30 lines were accepted: Connection reset";
+        assert!(ran.err.contains(cause), "{}", ran.err);
+        assert!(!ran.err.contains("may have been taken"), "it is known: {}", ran.err);
+        assert_eq!(served.fake.state().jobs.len(), taken);
+    }
+    served.fake.state().draining = true;
+    let ran = run_with_a_stdin_that_breaks(&served, &["submit", "--manifest", "-"], &text);
+    assert_eq!(ran.code, Some(3), "nothing was taken, and may be later: {}", ran.err);
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_at_all_is_usage() {
     let served = Served::start();
     let ran = run(&served, &["submit", "--manifest", env!("CARGO_MANIFEST_DIR")]);
     assert_eq!(ran.code, Some(2), "{}", ran.err);
-    assert!(ran.err.contains("what follows may have been taken too"), "{}", ran.err);
-    assert!(ran.err.contains("cannot be read on; 0 lines went in"), "{}", ran.err);
+    let cause = "error: the manifest cannot be read; nothing of it was submitted: Is a directory";
+    assert!(ran.err.starts_with(cause), "{}", ran.err);
+    assert!(!ran.err.contains("idempotency"), "there is nothing to repeat: {}", ran.err);
+    // A fault of its own is not sent either.
+    let ran = run_with_a_stdin_that_breaks(&served, &["submit", "--manifest", "-"], "{}\n");
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
 }
 
 #[test]
@@ -469,6 +506,22 @@ fn a_manifest_whose_outcomes_cannot_be_written_goes_no_further() {
         assert!(ran.err.contains(&end), "{}", ran.err);
         assert!(ran.err.contains("error: cannot write the output"), "{}", ran.err);
     }
+}
+
+/// Who had waited would take the jobs for ended.
+#[test]
+fn a_wait_that_stdout_ends_says_that_the_jobs_go_on() {
+    let served = Served::start();
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("m.csv");
+    std::fs::write(&path, "source,target\nc:b/ok.bin,gov:b/\nc:b/hang.bin,gov:b/\n")
+        .expect("written");
+    let path = path.to_str().expect("UTF-8");
+    let ran = run_on_a_full_disk(&served, &["submit", "--manifest", path, "--wait"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("jobs that have not ended go on: `causeway watch`\n"), "{}", ran.err);
+    assert!(!ran.err.contains("not submitted"), "both were: {}", ran.err);
+    assert_eq!(served.fake.state().jobs[1].state(), JobState::Running);
 }
 
 /// `submit --manifest … | less`: for minutes nobody reads on, and the daemon asks whether anybody is there. On one

@@ -8,9 +8,9 @@ Examples:
   causeway watch
 
 Exit codes: 0 done; 1 a job that was waited for failed or was cancelled, a check of a preflight
-failed, or the output cannot be written; 2 usage; 3 the daemon cannot be reached, or cannot do it
-now; 4 no such job, or no image that matches; 5 not permitted; 6 refused. Of several refusals the
-code they agree on, else 6.";
+failed, the output cannot be written, or a manifest cannot be read on after lines of it were
+accepted; 2 usage; 3 the daemon cannot be reached, or cannot do it now; 4 no such job, or no image
+that matches; 5 not permitted; 6 refused. Of several refusals the code they agree on, else 6.";
 
 pub const SUBMIT: &str = "\
 Examples:

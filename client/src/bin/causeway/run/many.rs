@@ -6,6 +6,7 @@
 //! - Every line of a manifest gets exactly one outcome, on stdout when accepted or in JSON, and on stderr
 //!   by its number when refused; a refused line does not stop the others.
 //! - Where stdout cannot be written no further line is sent, and what is sent is told on stderr.
+//! - Where a manifest cannot be read on, what was sent of it is answered and told all the same.
 
 mod report;
 
@@ -47,7 +48,7 @@ pub async fn manifest(
     let (fault_sender, mut faults) = mpsc::channel(LINES_AHEAD);
     // A thread and not a blocking task: a read of stdin cannot be interrupted, and the runtime would
     // wait for it when the daemon has gone.
-    std::thread::Builder::new()
+    let reader = std::thread::Builder::new()
         .name("manifest".to_owned())
         .spawn(move || read_ahead(lines, &request_sender, &fault_sender))?;
 
@@ -58,8 +59,8 @@ pub async fn manifest(
     // faults before the first good line: both have to be served, or neither gets on.
     let mut answers = loop {
         tokio::select! {
-            answers = &mut opening => break answers?,
-            Some(fault) = faults.recv() => report.fault(fault)?,
+            answers = &mut opening => break answers.inspect_err(|_| report.tell_unreadable())?,
+            Some(fault) = faults.recv() => report.fault(fault),
         }
     };
     loop {
@@ -69,7 +70,7 @@ pub async fn manifest(
                 Ok(None) => break,
                 Err(error) => return Err(report.broken(error)),
             },
-            Some(fault) = faults.recv() => report.fault(fault)?,
+            Some(fault) = faults.recv() => report.fault(fault),
         }
         if report.is_unwritable() {
             answers.stop();
@@ -78,7 +79,13 @@ pub async fn manifest(
     while !report.is_unwritable()
         && let Some(fault) = faults.recv().await
     {
-        report.fault(fault)?;
+        report.fault(fault);
+    }
+    // One that still reads, as stdin may be for ever, may find more.
+    if reader.is_finished()
+        && let Ok(Some(lines)) = reader.join()
+    {
+        report.expect(lines);
     }
     report.finish(client).await
 }
@@ -105,8 +112,11 @@ pub async fn each(
     let numbered = (1..)
         .zip(requests)
         .map(|(line, request)| SubmitManyRequest { line, request: Some(request) });
-    let answers = client.submit_many(tokio_stream::iter(numbered.collect::<Vec<_>>())).await?;
-    collect(client, answers, Report::new(out, noun, wait)).await
+    let numbered: Vec<_> = numbered.collect();
+    let mut report = Report::new(out, noun, wait);
+    report.expect(numbered.len() as u64);
+    let answers = client.submit_many(tokio_stream::iter(numbered)).await?;
+    collect(client, answers, report).await
 }
 
 async fn collect(
@@ -127,24 +137,28 @@ async fn collect(
     report.finish(client).await
 }
 
-/// Ends when the manifest does, or when nobody listens any more.
+/// Ends when the manifest does, and gives how many requests it made, or when nobody listens any more.
 fn read_ahead(
     lines: Reader<Box<dyn BufRead + Send>>,
     requests: &mpsc::Sender<SubmitManyRequest>,
     faults: &mpsc::Sender<Fault>,
-) {
+) -> Option<u64> {
+    let mut made = 0;
     for line in lines {
         let sent = match line {
-            Ok(Line { number, outcome: Ok(request) }) => requests
-                .blocking_send(SubmitManyRequest { line: number, request: Some(request) })
-                .is_ok(),
+            Ok(Line { number, outcome: Ok(request) }) => {
+                made += 1;
+                let request = SubmitManyRequest { line: number, request: Some(request) };
+                requests.blocking_send(request).is_ok()
+            }
             Ok(Line { number, outcome: Err(fault) }) => {
                 faults.blocking_send(Ok((number, fault))).is_ok()
             }
             Err(error) => faults.blocking_send(Err(error)).is_ok(),
         };
         if !sent {
-            return;
+            return None;
         }
     }
+    Some(made)
 }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io;
 
-use anyhow::Context;
 use causeway::v1::{
     Job, SubmitManyResponse, SubmitResponse, WatchRequest, submit_many_response::Outcome,
 };
@@ -11,7 +10,7 @@ use causeway::{Client, Error, Exit, view};
 
 use crate::ends;
 use crate::follow::{self, Progress, Tally};
-use crate::print::{self, Out, plain};
+use crate::print::{self, Out, Unwritable, plain};
 use crate::run::submit::{ending, print_plan};
 
 /// Jobs followed at a time with `--wait`; the ids must fit into one request.
@@ -37,6 +36,12 @@ pub struct Report<'a> {
     /// What the refusals agree on.
     refusal: Option<Exit>,
     last_answered: u64,
+    /// By the daemon.
+    answered: u64,
+    /// How many it is to answer, once that is known.
+    expected: Option<u64>,
+    /// Why the manifest cannot be read on. What was sent before is with the daemon, and its answers still come.
+    unreadable: Option<io::Error>,
     /// Why stdout could not be written. Nothing is tried there again, and jobs are told on stderr.
     unwritable: Option<anyhow::Error>,
     /// Only with `--wait`.
@@ -62,13 +67,22 @@ impl<'a> Report<'a> {
             refused: 0,
             refusal: None,
             last_answered: 0,
+            answered: 0,
+            expected: None,
+            unreadable: None,
             unwritable: None,
             to_follow: Vec::new(),
         }
     }
 
+    /// So many requests there are, sent or not.
+    pub fn expect(&mut self, requests: u64) {
+        self.expected = Some(requests);
+    }
+
     pub fn answer(&mut self, answer: &SubmitManyResponse) -> anyhow::Result<()> {
         self.last_answered = answer.line;
+        self.answered += 1;
         let accepted = match &answer.outcome {
             Some(Outcome::Accepted(accepted)) => accepted,
             Some(Outcome::Refused(fault)) => {
@@ -124,14 +138,13 @@ impl<'a> Report<'a> {
         self.unwritable.is_some()
     }
 
-    pub fn fault(&mut self, fault: Fault) -> anyhow::Result<()> {
-        let (line, message) = fault.with_context(|| {
-            // Lines that were read before may be with the daemon, and their answers still on the way.
-            self.note_unanswered();
-            format!("the manifest cannot be read on; {} lines went in", self.accepted)
-        })?;
-        self.refuse(line, Exit::Refused, view::Fault::invalid(message));
-        Ok(())
+    pub fn fault(&mut self, fault: Fault) {
+        match fault {
+            Ok((line, message)) => {
+                self.refuse(line, Exit::Refused, view::Fault::invalid(message));
+            }
+            Err(error) => self.unreadable = Some(error),
+        }
     }
 
     fn refuse(&mut self, line: u64, exit: Exit, fault: view::Fault) {
@@ -148,7 +161,18 @@ impl<'a> Report<'a> {
     /// The stream broke: what was answered is on the daemon's disk, what follows is not known.
     pub fn broken(&self, error: Error) -> anyhow::Error {
         self.note_unanswered();
+        self.tell_unreadable();
         error.into()
+    }
+
+    /// Says that the manifest ended early, if it did.
+    pub fn tell_unreadable(&self) {
+        let Some(error) = &self.unreadable else { return };
+        let accepted = match self.accepted {
+            1 => "1 line was accepted".to_owned(),
+            lines => format!("{lines} lines were accepted"),
+        };
+        self.out.error(format_args!("the manifest cannot be read on; {accepted}: {error}"));
     }
 
     fn note_unanswered(&self) {
@@ -162,20 +186,21 @@ impl<'a> Report<'a> {
         ));
     }
 
-    pub async fn finish(self, client: &Client) -> anyhow::Result<Exit> {
+    pub async fn finish(mut self, client: &Client) -> anyhow::Result<Exit> {
+        if self.answered == 0
+            && let Some(error) = self.unreadable.take()
+        {
+            let error = anyhow::Error::new(error);
+            return Err(error.context("the manifest cannot be read; nothing of it was submitted"));
+        }
         print::note(format_args!(
             "{} accepted ({} were there already), {} refused",
             self.accepted, self.existed, self.refused
         ));
-        if let Some(error) = self.unwritable {
-            if self.noun != OBJECT {
-                // Below a prefix there is nothing to stop: all of it was answered.
-                print::note(format_args!(
-                    "answered up to {} {}; what follows was not submitted",
-                    self.noun, self.last_answered
-                ));
-            }
-            return Err(error);
+        self.tell_unreadable();
+        if let Some(error) = self.unwritable.take() {
+            self.note_left();
+            return Err(self.told_jobs_go_on(error));
         }
         if self.refusal == Some(Exit::Unreachable) && self.taken > 0 {
             // The code says that trying again may help. Of all of it, that is each accepted job a second time.
@@ -185,7 +210,8 @@ impl<'a> Report<'a> {
         }
         let mut tally = Tally::default();
         for chunk in self.to_follow.chunks(WATCHED_MAX) {
-            tally.add(&follow_chunk(client, self.out, chunk).await?);
+            let ended = follow_chunk(client, self.out, chunk).await;
+            tally.add(&ended.map_err(|error| self.told_jobs_go_on(error))?);
         }
         if self.wait && tally.ended() > 0 {
             print::note(tally);
@@ -195,8 +221,34 @@ impl<'a> Report<'a> {
             let message = "no object below the prefix is to be carried".to_owned();
             return Err(Error::NotFound { message }.into());
         }
+        if self.unreadable.is_some() && self.accepted > 0 {
+            // No refusal's code: some of those say that nothing was done.
+            return Ok(Exit::JobFailed);
+        }
         // A refused line weighs more than a failed job: nothing in the queue stands for it.
         Ok(self.refusal.unwrap_or_else(|| tally.exit()))
+    }
+
+    /// Whether there may be lines that were not sent. Below a prefix there is nothing to stop.
+    fn has_left(&self) -> bool {
+        self.noun != OBJECT && self.expected.is_none_or(|expected| self.answered < expected)
+    }
+
+    fn note_left(&self) {
+        if self.has_left() {
+            print::note(format_args!(
+                "answered up to {} {}; what follows was not submitted",
+                self.noun, self.last_answered
+            ));
+        }
+    }
+
+    /// Who waits, and is told no more, would take the jobs for ended.
+    fn told_jobs_go_on(&self, error: anyhow::Error) -> anyhow::Error {
+        if !self.to_follow.is_empty() && error.is::<Unwritable>() {
+            print::note("no longer followed; jobs that have not ended go on: `causeway watch`");
+        }
+        error
     }
 }
 
@@ -227,4 +279,35 @@ async fn follow_chunk(client: &Client, out: &mut Out, chunk: &[Followed]) -> any
         Ok(())
     };
     follow::follow(client, request, &mut progress, &mut ended).await
+}
+
+#[cfg(test)]
+mod tests {
+    use causeway::v1::Fault;
+    use clap::ColorChoice;
+
+    use super::*;
+    use crate::cli::Format;
+
+    fn has_left(noun: &'static str, expected: Option<u64>, answered: u64) -> bool {
+        let mut out = Out::new(Format::Table, ColorChoice::Never);
+        let mut report = Report::new(&mut out, noun, false);
+        for line in 1..=answered {
+            let outcome = Some(Outcome::Refused(Fault { code: 3, message: "no".into() }));
+            report.answer(&SubmitManyResponse { line, outcome }).expect("complete");
+        }
+        if let Some(expected) = expected {
+            report.expect(expected);
+        }
+        report.has_left()
+    }
+
+    /// "What follows was not submitted" of a file that went in whole has its end looked for.
+    #[test]
+    fn lines_are_left_only_where_some_may_be_unanswered() {
+        assert!(has_left("line", Some(3), 2));
+        assert!(!has_left("line", Some(3), 3));
+        assert!(has_left("line", None, 3), "the reader has not come to the end");
+        assert!(!has_left(OBJECT, None, 2), "the daemon finds them, and answers all");
+    }
 }
