@@ -1,7 +1,8 @@
 //! What is true of the jobs that are followed. Pure: events in, ended jobs out.
 //!
 //! # Invariants
-//! - An end of a job is reported once, however often a snapshot is repeated.
+//! - An end of a job is reported once, however often a snapshot is repeated. What happens to a job that had ended
+//!   before the watch began is not its end.
 //! - The tally has each job by its last end: one that failed and is retried is followed again.
 //! - Memory holds jobs that have not ended, and of those that have only the id where they did not succeed.
 
@@ -99,8 +100,9 @@ impl Tracker {
             let was_known = self.jobs.remove(&job.id).is_some() || was_counted;
             let counts = match &mut self.awaited {
                 Some(awaited) => awaited.remove(&job.id),
-                // A job may be submitted and end between two events: it was never known.
-                None => was_known || !self.in_snapshot,
+                // A snapshot holds each job that has not ended, and each change follows as it happened: a new job
+                // is told of before its end. One that is first told of as ended was so before.
+                None => was_known,
             };
             return counts.then(|| self.end(job));
         }
@@ -201,6 +203,31 @@ mod tests {
         assert!(!tracker.is_done(), "a job that came later is followed too");
         assert!(tracker.apply(&job("new", JobState::Cancelled, 2)).is_some());
         assert!(tracker.is_done());
+    }
+
+    /// The alias of an image that was migrated last week was rolled back, and the watch told of a success.
+    #[test]
+    fn what_happens_to_a_job_that_ended_before_is_not_its_end() {
+        let mut tracker = Tracker::new(&[]);
+        tracker.apply(&job("a", JobState::Running, 1));
+        tracker.apply(&Event::SnapshotEnd);
+        assert!(tracker.apply(&job("old", JobState::Succeeded, 9)).is_none());
+        assert!(tracker.apply(&job("old", JobState::Succeeded, 10)).is_none());
+        assert!(tracker.apply(&job("failed", JobState::Cancelled, 7)).is_none());
+        assert!(tracker.apply(&job("a", JobState::Succeeded, 2)).is_some());
+        assert!(tracker.apply(&job("a", JobState::Succeeded, 3)).is_none(), "told twice");
+        assert_eq!(counts(&tracker), [1, 0, 0]);
+        assert!(tracker.is_done());
+    }
+
+    #[test]
+    fn an_old_job_that_is_retried_is_followed_to_its_end() {
+        let mut tracker = Tracker::new(&[]);
+        tracker.apply(&job("a", JobState::Running, 1));
+        tracker.apply(&Event::SnapshotEnd);
+        tracker.apply(&job("old", JobState::Queued, 8));
+        assert!(tracker.apply(&job("old", JobState::Failed, 9)).is_some());
+        assert_eq!(counts(&tracker), [0, 1, 0]);
     }
 
     /// It ended while the connection was down, and the cursor was too old to tell.
