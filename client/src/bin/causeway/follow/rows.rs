@@ -9,7 +9,7 @@ use super::figures::{self, Figures, Fill};
 use super::tracker::{Tracked, Tracker};
 use crate::ends;
 use crate::print::plain;
-use crate::table;
+use crate::table::{self, fit};
 
 /// One row of the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,12 +55,24 @@ pub fn screen(tracker: &Tracker, rows_max: usize) -> Vec<Row> {
         }
         shown += 1;
     }
+    tell_apart(&mut rows, &jobs[..shown]);
     let more = jobs.len() - shown;
     if more > 0 {
         let text = format!("and {more} more");
         rows.push(Row { look: Look::Rest, label: String::new(), fill: None, text });
     }
     rows
+}
+
+/// Jobs of one source would look alike: each of them gets the end of its id.
+fn tell_apart(rows: &mut [Row], jobs: &[&Tracked]) {
+    let names: Vec<String> = jobs.iter().map(|tracked| figures::name(&tracked.job)).collect();
+    let of_jobs = rows.iter_mut().filter(|row| row.look == Look::Job);
+    for ((row, tracked), name) in of_jobs.zip(jobs).zip(&names) {
+        if names.iter().filter(|other| *other == name).count() > 1 {
+            row.label = format!("{name} {}", plain(fit::short(&tracked.job.id)));
+        }
+    }
 }
 
 fn in_full(tracked: &Tracked) -> Vec<Row> {
@@ -83,7 +95,7 @@ fn in_full(tracked: &Tracked) -> Vec<Row> {
 /// The whole job in one row.
 fn in_short(tracked: &Tracked) -> Row {
     let figures = Figures::of(tracked);
-    row(Look::Job, figures::name(&tracked.job), figures.fill(), [figures.amount(), figures.pace()])
+    row(Look::Job, figures::name(&tracked.job), figures.fill(), [figures.pace(), figures.amount()])
 }
 
 /// What the job is; its state, where no stage's row tells it.
@@ -105,7 +117,7 @@ fn under_way(stage: &StageProgress, figures: &Figures) -> Row {
         | Stage::Unspecified => None,
     };
     let amount = if fill.is_some() { figures.amount() } else { String::new() };
-    row(Look::Stage, label.to_owned(), fill, [amount, figures.pace_beside(label)])
+    row(Look::Stage, label.to_owned(), fill, [figures.pace_beside(label), amount])
 }
 
 fn other(stage: &StageProgress) -> Row {

@@ -2,6 +2,9 @@
 
 use ratatui::text::Span;
 
+/// Characters of an id that tell jobs apart: the first ones are the time, which many share.
+const SHORT_ID: usize = 8;
+
 /// What stands for what is left out, where the locale is UTF-8 and elsewhere.
 pub fn ellipsis(is_utf8: bool) -> &'static str {
     if is_utf8 { "\u{2026}" } else { "..." }
@@ -46,6 +49,12 @@ pub fn without_middle(text: String, width: usize, mark: &str) -> String {
         Some(room) => format!("{}{mark}{}", head(&text, room / 2), tail(&text, room - room / 2)),
         None => head(&text, width).to_owned(),
     }
+}
+
+/// The end of an id.
+pub fn short(id: &str) -> &str {
+    let from = id.char_indices().rev().nth(SHORT_ID - 1).map_or(0, |(at, _)| at);
+    &id[from..]
 }
 
 /// The most of the text's beginning that takes at most so many columns.

@@ -87,7 +87,7 @@ fn a_migration_has_a_row_a_stage_below_its_heading() {
         [
             "com:ami-1||migrate to gov:",
             "storing||4m 12s",
-            "transferring|1073741824/4294967296|1.00 GiB of 4.00 GiB  100 MiB/s  ETA 30s",
+            "transferring|1073741824/4294967296|100 MiB/s  ETA 30s  1.00 GiB of 4.00 GiB",
             "restoring||",
             "aliasing||",
         ]
@@ -157,10 +157,19 @@ fn many_migrations_have_a_row_each_and_the_first_its_stages() {
 }
 
 #[test]
+fn jobs_of_one_source_are_told_apart_by_the_ends_of_their_ids() {
+    let twins = ["01K7Z3M8Q4T5V6W7X8Y9Z0A1B2", "01K7Z3M8Q4T5V6W7X8Y9Z0A1B3"].map(migration);
+    let rows = screen(&tracker(twins.into_iter().chain([transfer("a", JobState::Running)])), 20);
+    let of_jobs = rows.iter().filter(|row| row.look == Look::Job);
+    let labels: Vec<&str> = of_jobs.map(|row| row.label.as_str()).collect();
+    assert_eq!(labels, ["com:ami-1 Y9Z0A1B2", "com:ami-1 Y9Z0A1B3", "a.bin"]);
+}
+
+#[test]
 fn a_transfer_is_one_row_as_it_was() {
     let mut job = transfer("a", JobState::Running);
     job.stage = Stage::Transferring.into();
     (job.bytes_done, job.bytes_total) = (1 << 30, Some(4 << 30));
     let rows = screen(&tracker([job]), 12);
-    assert_eq!(text(&rows), ["a.bin|1073741824/4294967296|1.00 GiB of 4.00 GiB  transferring"]);
+    assert_eq!(text(&rows), ["a.bin|1073741824/4294967296|transferring  1.00 GiB of 4.00 GiB"]);
 }

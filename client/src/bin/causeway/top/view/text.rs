@@ -4,11 +4,8 @@ use causeway::units::format_size;
 
 use super::super::theme::Theme;
 use crate::print::plain;
-pub use crate::table::fit::columns;
+pub use crate::table::fit::{columns, short};
 use crate::table::fit::{without_end, without_middle};
-
-/// Characters of an id that tell jobs apart: the first ones are the time, which many share.
-const SHORT_ID: usize = 8;
 
 /// The text in at most so many columns, without its end.
 pub fn elide(text: &str, width: usize, theme: Theme) -> String {
@@ -31,12 +28,6 @@ pub fn pad(text: &str, width: usize, theme: Theme) -> String {
 pub fn pad_left(text: &str, width: usize, theme: Theme) -> String {
     let text = elide(text, width, theme);
     format!("{}{text}", " ".repeat(width.saturating_sub(columns(&text))))
-}
-
-/// The end of an id.
-pub fn short(id: &str) -> &str {
-    let from = id.char_indices().rev().nth(SHORT_ID - 1).map_or(0, |(at, _)| at);
-    &id[from..]
 }
 
 /// `1.20 GiB` as `1.20G`, for columns that are narrow: binary units.
