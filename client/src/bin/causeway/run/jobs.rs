@@ -1,6 +1,6 @@
 //! `jobs`: the list, newest first, fetched page by page and printed as it comes. On a terminal a job is one line,
-//! as far as its width allows: addresses lose their middle, and columns that say least are left out. Its id is
-//! whole at any width.
+//! as far as its width allows: addresses lose their middle, and columns that say least are left out, the source's at
+//! last. Its id is whole at any width.
 
 use causeway::v1::{Job, ListRequest};
 use causeway::words::Word;
@@ -20,13 +20,15 @@ const STATE: usize = 1;
 const KIND: usize = 2;
 const SIZE: usize = 4;
 const PRIORITY: usize = 5;
+const SUBMITTED: usize = 6;
 const SOURCE: usize = 7;
 const TARGET: usize = 8;
 
 /// Blanks beside a cell.
 const PADDING: usize = 2;
-/// Columns of a source and a target together: below them the next layout is tried, where there is one.
-const ADDRESSES: usize = 24;
+/// Columns of a source and a target together: below them the next layout is tried, where there is one. With fewer,
+/// what is left of a key is its bucket's first letters.
+const ADDRESSES: usize = 36;
 /// The same, below which the line is wider than the terminal.
 const ADDRESSES_MIN: usize = 16;
 
@@ -39,14 +41,18 @@ struct Layout {
 }
 
 /// From the widest to the narrowest.
-const LAYOUTS: [Layout; 5] = [
+const LAYOUTS: [Layout; 7] = [
     Layout { has_short_states: false, hidden: &[] },
     Layout { has_short_states: true, hidden: &[] },
     Layout { has_short_states: true, hidden: &[PRIORITY] },
     Layout { has_short_states: true, hidden: &[PRIORITY, KIND] },
+    Layout { has_short_states: true, hidden: &[PRIORITY, KIND, SIZE] },
+    // The list is in this order.
+    Layout { has_short_states: true, hidden: &[PRIORITY, KIND, SIZE, SUBMITTED] },
     NARROWEST,
 ];
-const NARROWEST: Layout = Layout { has_short_states: true, hidden: &[PRIORITY, KIND, SIZE] };
+const NARROWEST: Layout =
+    Layout { has_short_states: true, hidden: &[PRIORITY, KIND, SIZE, SUBMITTED, SOURCE] };
 
 /// The terminal that is written to.
 #[derive(Clone, Copy, Debug)]
@@ -209,12 +215,13 @@ fn room(widths: &[usize; 9], layout: Layout, width: usize) -> usize {
 fn shorten(words: &mut [[String; 9]], layout: Layout, screen: Screen) {
     let widths = widths(words);
     let room = room(&widths, layout, screen.width).max(ADDRESSES_MIN);
-    let (source, target) = (widths[SOURCE], widths[TARGET]);
+    let source = if layout.hidden.contains(&SOURCE) { 0 } else { widths[SOURCE] };
+    let target = widths[TARGET];
     let for_target = target.min(room / 2).max(room.saturating_sub(source));
     for row in words {
         for (at, width) in [(SOURCE, room - for_target.min(room)), (TARGET, for_target)] {
             let text = std::mem::take(&mut row[at]);
-            row[at] = fit::without_middle(text, width, screen.mark);
+            row[at] = fit::with_more_of_end(text, width, screen.mark);
         }
     }
 }
@@ -284,11 +291,14 @@ mod tests {
         let narrow = printed(80);
         assert_eq!(
             narrow[0].split_whitespace().collect::<Vec<_>>(),
-            ["JOB", "STATE", "DONE", "SUBMITTED", "SOURCE", "TARGET"]
+            ["JOB", "STATE", "DONE", "TARGET"]
         );
         assert!(narrow[2].contains("  waits: keys  "), "{narrow:#?}");
         assert!(narrow[3].contains("  cancelling "), "{narrow:#?}");
-        assert!(narrow[1].contains("...") && narrow[1].ends_with(".bin"), "{narrow:#?}");
+        // Of two addresses in 16 columns nothing could be told.
+        let ends_well = narrow[1].contains("  gov:") && narrow[1].ends_with("89abcdef0.bin");
+        assert!(narrow[1].contains("...") && ends_well, "{narrow:#?}");
+        assert!(printed(100)[0].contains("  SOURCE  "), "there is room for both");
         assert!(printed(200)[0].contains("KIND"), "there is room for everything");
     }
 

@@ -45,9 +45,25 @@ pub fn without_middle(text: String, width: usize, mark: &str) -> String {
     if columns(&text) <= width {
         return text;
     }
+    around(&text, width, mark, 2)
+}
+
+/// The same with a third of its beginning: remotes and buckets are few, and objects many.
+pub fn with_more_of_end(text: String, width: usize, mark: &str) -> String {
+    if columns(&text) <= width {
+        return text;
+    }
+    around(&text, width, mark, 3)
+}
+
+/// Both ends of the text, the beginning in one of so many shares of the room.
+fn around(text: &str, width: usize, mark: &str, shares: usize) -> String {
     match width.checked_sub(columns(mark)) {
-        Some(room) => format!("{}{mark}{}", head(&text, room / 2), tail(&text, room - room / 2)),
-        None => head(&text, width).to_owned(),
+        Some(room) => {
+            let for_head = room / shares;
+            format!("{}{mark}{}", head(text, for_head), tail(text, room - for_head))
+        }
+        None => head(text, width).to_owned(),
     }
 }
 
@@ -89,5 +105,7 @@ mod tests {
         assert_eq!(fitted(13, false), "com:i...c.bin");
         assert_eq!(fitted(23, false), key);
         assert_eq!(fitted(2, false), "co");
+        let more = with_more_of_end(key.to_owned(), 13, ellipsis(true));
+        assert_eq!(more, "com:\u{2026}0abc.bin");
     }
 }
