@@ -21,9 +21,6 @@ pub async fn status(client: &Client, out: &mut Out) -> anyhow::Result<Exit> {
     if !status.remotes.is_empty() {
         out.line("")?;
         out.write(&remotes(&status))?;
-        for remote in status.remotes.iter().filter(|remote| !remote.problem.is_empty()) {
-            out.line(plain(&format!("problem of {}: {}", remote.remote, remote.problem)))?;
-        }
     }
     if !status.webhooks.is_empty() {
         out.line("")?;
@@ -84,18 +81,11 @@ fn overview(status: &StatusResponse) -> String {
     text
 }
 
+/// A table, and below it what is too long for a cell: who each remote is, and what is wrong with it.
 fn remotes(status: &StatusResponse) -> String {
-    let mut table = table::new(&[
-        "REMOTE",
-        "PARTITION",
-        "REGION",
-        "ACCOUNT",
-        "CREDENTIALS",
-        "READ",
-        "WRITE",
-        "AT ONCE",
-        "IDENTITY",
-    ]);
+    let headings =
+        ["REMOTE", "PARTITION", "REGION", "ACCOUNT", "CREDENTIALS", "READ", "WRITE", "AT ONCE"];
+    let mut table = table::new(&headings);
     for remote in &status.remotes {
         table.add_row([
             table::cell(&remote.remote),
@@ -106,10 +96,19 @@ fn remotes(status: &StatusResponse) -> String {
             table::cell(&format_rate(remote.read_rate)),
             table::cell(&format_rate(remote.write_rate)),
             table::cell(&format!("{} r, {} w", remote.read_concurrency, remote.write_concurrency)),
-            table::cell(table::or_dash(&remote.arn)),
         ]);
     }
-    table::text(&table)
+    table::keep_whole(&mut table, 0..headings.len());
+    let mut text = table::text(&table);
+    for remote in &status.remotes {
+        for (what, value) in [("identity", &remote.arn), ("problem", &remote.problem)] {
+            if !value.is_empty() {
+                text.push_str(&plain(&format!("{what} of {}: {value}", remote.remote)));
+                text.push('\n');
+            }
+        }
+    }
+    text
 }
 
 fn expiry(remote: &RemoteStatus) -> String {
@@ -205,6 +204,25 @@ fn unlimited() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A role's ARN left the other columns so little that their headings were broken.
+    #[test]
+    fn who_a_remote_is_and_what_is_wrong_stand_below_the_table() {
+        let remote = |name: &str, arn: &str, problem: &str| RemoteStatus {
+            remote: name.into(),
+            arn: arn.into(),
+            problem: problem.into(),
+            ..Default::default()
+        };
+        let known = "arn:aws:sts::111122223333:assumed-role/mover/i-0";
+        let remotes_of = vec![remote("com", known, ""), remote("gov", "", "no\x1b keys")];
+        let text = remotes(&StatusResponse { remotes: remotes_of, ..Default::default() });
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("REMOTE") && lines[0].ends_with("AT ONCE"), "{text}");
+        assert!(lines[1].starts_with("com ") && lines[2].starts_with("gov "), "{text}");
+        let below = [format!("identity of com: {known}"), r"problem of gov: no\u{1b} keys".into()];
+        assert_eq!(lines[3..], below);
+    }
 
     /// Of a remote that had not been asked yet it said that its keys never expire.
     #[test]
