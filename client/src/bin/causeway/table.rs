@@ -29,6 +29,8 @@ pub fn new(headings: &[&str]) -> Table {
     table.load_style(presets::NOTHING);
     // Whether a cell has a colour is decided where it is made.
     table.enforce_styling();
+    // A colour around the padding would hide it from who takes it away.
+    table.style_text_only();
     if width().is_some() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }

@@ -149,6 +149,14 @@ mod tests {
         assert_eq!(list(&checks, false), expected);
     }
 
+    /// The padding stood within the colour, and each row began with a blank.
+    #[test]
+    fn a_row_begins_with_its_mark_in_colour_too() {
+        let text = list(&[check("source", CheckOutcome::Passed, "bucket Region", "")], true);
+        assert!(text.starts_with("\x1b[") && !text.contains("m ok"), "{text:?}");
+        assert!(text.contains("mok\x1b["), "{text:?}");
+    }
+
     #[test]
     fn one_failed_check_fails_and_a_warning_does_not() {
         let of = |outcome| Score::of(&[check("source", outcome, "x", "")]).exit();
