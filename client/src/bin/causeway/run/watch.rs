@@ -11,14 +11,16 @@ use crate::print::{self, Out};
 
 const PAGE_MAX: u32 = 1_000;
 
+/// Characters of an id.
+const ID_LENGTH: usize = 26;
+
 /// More endings than this are counted and not shown: a list of them is what `jobs` is for.
 const SHOWN_MAX: u64 = 20;
 
 pub async fn watch(client: &Client, out: &mut Out, arguments: &Watch) -> anyhow::Result<Exit> {
     let filter = (!arguments.labels.is_empty()).then(|| cli::filter(&[], &arguments.labels));
     let request = WatchRequest {
-        // As the daemon writes an id, which reads small letters too: what it tells of a job is found by its id.
-        job_ids: arguments.jobs.iter().map(|id| id.to_ascii_uppercase()).collect(),
+        job_ids: arguments.jobs.iter().map(|id| as_told(id)).collect(),
         filter: filter.clone(),
         cursor: String::new(),
     };
@@ -55,6 +57,15 @@ pub async fn watch(client: &Client, out: &mut Out, arguments: &Watch) -> anyhow:
         )),
     }
     Ok(tally.exit())
+}
+
+/// An id as the daemon writes it, which reads small letters too: what it tells of a job is found by its id. What is
+/// no id is refused, and named as it was typed.
+fn as_told(id: &str) -> String {
+    match id.len() {
+        ID_LENGTH => id.to_ascii_uppercase(),
+        _ => id.to_owned(),
+    }
 }
 
 /// The jobs that had failed or been cancelled before: a snapshot holds none of them, and a batch would look
@@ -100,4 +111,16 @@ fn show(out: &mut Out, job: &Job, is_told: bool) -> anyhow::Result<()> {
         (false, _) => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `watch nope` said that `NOPE` is no id.
+    #[test]
+    fn what_is_no_id_stays_as_it_was_typed() {
+        assert_eq!(as_told("01k7z3m8q4t5v6w7x8y9z0a1b2"), "01K7Z3M8Q4T5V6W7X8Y9Z0A1B2");
+        assert_eq!(as_told("nope"), "nope");
+    }
 }
