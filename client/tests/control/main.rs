@@ -7,6 +7,7 @@ mod command;
 mod fake;
 mod image;
 mod library;
+mod output;
 mod server;
 mod service;
 mod watch;

@@ -1,7 +1,7 @@
 //! `watch` as a process: which jobs it counts, and what its events tell.
 
 use std::io::{BufReader, Read as _};
-use std::process::Command;
+use std::process::{Child, ChildStdout, Command};
 
 use causeway::v1::JobState;
 use serde_json::Value;
@@ -18,6 +18,14 @@ fn submit(served: &Served, name: &str, label: &str, more: &[&str]) {
 fn told(events: &[Value], id: &str, state: &str) -> usize {
     let is_told = |event: &&Value| event["job"]["job_id"] == id && event["job"]["state"] == state;
     events.iter().filter(is_told).count()
+}
+
+/// A watch that has told what there is.
+fn watching(served: &Served, arguments: &[&str]) -> (Child, BufReader<ChildStdout>) {
+    let mut child = command(&served.endpoint(), arguments).spawn().expect("it runs");
+    let mut out = BufReader::new(child.stdout.take().expect("piped"));
+    read_up_to(&mut out, "snapshot_end");
+    (child, out)
 }
 
 /// A batch whose jobs had all failed looked done, and scripts went on.
@@ -59,9 +67,7 @@ fn a_job_that_fails_under_the_watch_is_counted_once() {
     let served = Served::start();
     submit(&served, "hang", "batch=7", &[]);
     let arguments = ["watch", "--label", "batch=7", "--output", "json"];
-    let mut child = command(&served.endpoint(), &arguments).spawn().expect("it runs");
-    let mut out = BufReader::new(child.stdout.take().expect("piped"));
-    read_up_to(&mut out, "snapshot_end");
+    let (child, mut out) = watching(&served, &arguments);
     served.fake.end("J00001", JobState::Failed);
     let mut rest = String::new();
     out.read_to_string(&mut rest).expect("readable");
@@ -78,9 +84,7 @@ fn ctrl_c_names_the_watch_that_goes_on() {
     let served = Served::start();
     submit(&served, "hang", "batch=7", &[]);
     let arguments = ["watch", "--label", "batch=7", "--output", "json"];
-    let mut child = command(&served.endpoint(), &arguments).spawn().expect("it runs");
-    let mut out = BufReader::new(child.stdout.take().expect("piped"));
-    read_up_to(&mut out, "snapshot_end");
+    let (child, _out) = watching(&served, &arguments);
     let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(killed.expect("kill runs").success());
     let output = child.wait_with_output().expect("it ends");
@@ -98,9 +102,7 @@ fn a_job_that_is_retried_under_the_watch_counts_by_its_last_end() {
         submit(&served, "hang", "batch=7", &[]);
         submit(&served, "hang", "batch=7", &[]);
         let arguments = [&["watch", "--output", "json"], names].concat();
-        let mut child = command(&served.endpoint(), &arguments).spawn().expect("it runs");
-        let mut out = BufReader::new(child.stdout.take().expect("piped"));
-        read_up_to(&mut out, "snapshot_end");
+        let (child, mut out) = watching(&served, &arguments);
         served.fake.end("J00001", JobState::Failed);
         read_up_to(&mut out, "\"state\":\"failed\"");
         served.fake.change("J00001", |job| {
@@ -134,9 +136,7 @@ fn an_end_that_had_to_be_asked_for_is_an_event_too() {
     let mut served = Served::start();
     submit(&served, "hang", "batch=7", &[]);
     let arguments = ["watch", "--output", "json"];
-    let mut child = command(&served.endpoint(), &arguments).spawn().expect("it runs");
-    let mut out = BufReader::new(child.stdout.take().expect("piped"));
-    read_up_to(&mut out, "snapshot_end");
+    let (child, mut out) = watching(&served, &arguments);
     served.kill();
     served.fake.end("J00001", JobState::Succeeded);
     served.fake.state().oldest_cursor = usize::MAX;

@@ -1,6 +1,7 @@
 //! What the ledger promises, claim by claim. Here is what the claims share.
 
 mod audited;
+mod backups;
 mod crash;
 mod durable;
 mod images;
